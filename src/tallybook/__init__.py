@@ -1,0 +1,3 @@
+"""Tallybook: feature experimentation whose numbers add up."""
+
+from __future__ import annotations

@@ -1,0 +1,197 @@
+"""Noun: what a datafile says, immutable and indexed for deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tallybook.model.condition import Condition
+
+VariableType = Literal["boolean", "string", "double", "integer", "json"]
+
+RUNNING = "Running"
+RANDOM_GROUP = "random"
+TOTAL_TRAFFIC = 10_000  # basis points; bucket numbers run from 0 to 9,999
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A typed value a flag carries; ``default`` is its raw text."""
+
+    id: str
+    key: str
+    type: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """One arm; ``overrides`` maps a variable's *id* to its raw text."""
+
+    id: str
+    key: str
+    enabled: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Buckets below ``end_of_range`` (and not taken by an earlier range) belong to ``entity_id``.
+
+    An empty ``entity_id`` is a gap: whoever falls there is not bucketed.
+    """
+
+    entity_id: str
+    end_of_range: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Experiments that exclude each other when ``policy`` is ``random``."""
+
+    id: str
+    policy: str
+    allocation: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cmab:
+    """Settings of a contextual bandit: which attributes it sees and how much traffic (basis points)."""
+
+    attribute_ids: tuple[str, ...]
+    traffic: int
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A rule that buckets visitors: an experiment, or one delivery rule of a rollout.
+
+    ``expression`` is the audience expression as the datafile wrote it (JSON value; ``None`` when the
+    rule is open to everyone) and ``audience`` the same, parsed.
+    """
+
+    id: str
+    key: str
+    status: str
+    layer_id: str
+    variations: tuple[Variation, ...]
+    allocation: tuple[Range, ...]
+    expression: object = None
+    audience: Condition | None = None
+    allowlist: Mapping[str, str] = field(default_factory=dict)
+    group: Group | None = None
+    type: str | None = None
+    cmab: Cmab | None = None
+    audience_ids: tuple[str, ...] = ()
+    variation_by_id: Mapping[str, Variation] = field(init=False, repr=False, compare=False)
+    variation_by_key: Mapping[str, Variation] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variation_by_id", {v.id: v for v in self.variations})
+        object.__setattr__(self, "variation_by_key", {v.key: v for v in self.variations})
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Ordered delivery rules; the last one is everyone else."""
+
+    id: str
+    rules: tuple[Experiment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A feature flag: experiments first, then its rollout."""
+
+    id: str
+    key: str
+    experiments: tuple[Experiment, ...]
+    rollout_id: str
+    rollout: Rollout | None
+    variables: tuple[Variable, ...]
+    variations: tuple[Variation, ...] = field(init=False, repr=False, compare=False)
+    variable_by_key: Mapping[str, Variable] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        rules = self.experiments + (self.rollout.rules if self.rollout else ())
+        unique = {v.id: v for rule in reversed(rules) for v in reversed(rule.variations)}
+        seen = {v.id: unique[v.id] for rule in rules for v in rule.variations}
+        object.__setattr__(self, "variations", tuple(seen.values()))
+        object.__setattr__(self, "variable_by_key", {v.key: v for v in self.variables})
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """An event that may be tracked."""
+
+    id: str
+    key: str
+    experiment_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A visitor attribute known to the project."""
+
+    id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A named condition; ``conditions`` is the JSON value as written, ``tree`` the same, parsed."""
+
+    id: str
+    name: str
+    conditions: object
+    tree: Condition | None
+    typed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything a client needs to decide and track, from one datafile revision."""
+
+    account_id: str
+    project_id: str
+    revision: str
+    version: str = "4"
+    sdk_key: str | None = None
+    environment_key: str | None = None
+    anonymize_ip: bool = False
+    bot_filtering: bool | None = None
+    send_flag_decisions: bool = False
+    region: str = "US"
+    experiments: tuple[Experiment, ...] = ()
+    groups: tuple[Group, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    events: tuple[EventType, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    audiences: tuple[Audience, ...] = ()
+    flag_by_key: Mapping[str, Flag] = field(init=False, repr=False, compare=False)
+    event_by_key: Mapping[str, EventType] = field(init=False, repr=False, compare=False)
+    attribute_by_key: Mapping[str, Attribute] = field(init=False, repr=False, compare=False)
+    audience_by_id: Mapping[str, Audience] = field(init=False, repr=False, compare=False)
+    experiment_by_id: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
+    experiment_by_key: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id = {e.id: e for e in self._rules()}
+        self._index("flag_by_key", {f.key: f for f in self.flags})
+        self._index("event_by_key", {e.key: e for e in self.events})
+        self._index("attribute_by_key", {a.key: a for a in self.attributes})
+        self._index("audience_by_id", {a.id: a for a in self.audiences})
+        self._index("experiment_by_id", by_id)
+        self._index("experiment_by_key", {e.key: e for e in by_id.values()})
+
+    def _rules(self) -> Sequence[Experiment]:
+        # Ungrouped experiments, then delivery rules, then grouped ones: of equal ids the last wins.
+        delivery = [rule for rollout in self.rollouts for rule in rollout.rules]
+        ungrouped = [e for e in self.experiments if e.group is None]
+        grouped = [e for e in self.experiments if e.group is not None]
+        return [*ungrouped, *delivery, *grouped]
+
+    def _index(self, name: str, value: Mapping[str, object]) -> None:
+        object.__setattr__(self, name, value)

@@ -23,6 +23,13 @@ class AudienceRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Malformed:
+    """A place in a tree that holds no condition, as it was written; its answer is unknown."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """True when all operands are; false as soon as one is false."""
 
@@ -43,4 +50,4 @@ class Not:
     operand: Condition | None
 
 
-Condition = Comparison | AudienceRef | And | Or | Not
+Condition = Comparison | AudienceRef | Malformed | And | Or | Not

@@ -35,8 +35,8 @@ class DecisionSource(StrEnum):
 class Visitor:
     """Who is asking: a user id, attributes, and what was forced for this context.
 
-    ``forced`` maps ``(flag_key, rule_key or None)`` to a variation key; ``segments`` is ``None`` until
-    qualified segments have been fetched or set.
+    ``forced`` maps ``(flag_key, rule_key or None)`` to a variation key; ``segments`` is ``None``
+    until qualified segments have been fetched or set.
     """
 
     user_id: str

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Estimate:
     """An effect with its two-sided interval.
 
-    ``effect``, ``standard_error``, ``low`` and ``high`` are in one unit: the metric's own for an absolute
-    estimate, a proportion of the baseline's magnitude for a relative one.
+    ``effect``, ``standard_error``, ``low`` and ``high`` are in one unit: the metric's own for an
+    absolute estimate, a proportion of the baseline's magnitude for a relative one.
     """
 
     effect: float

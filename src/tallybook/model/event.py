@@ -8,7 +8,7 @@ from dataclasses import dataclass
 AttributeValue = str | bool | int | float
 
 ACTIVATION_KEY = "campaign_activated"
-LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999, where calendars of readers end
+LATEST_MS = 253_402_300_799_999  # the end of the year 9999, where readers' calendars end
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class VisitorAttribute:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The envelope shared by the events of one batch: whose project, which datafile, which client."""
+    """The envelope of the events of one batch: whose project, which datafile, which client."""
 
     account_id: str
     project_id: str | None
@@ -34,7 +34,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When and from where a batch reached the collector (``at_ms``: milliseconds since the epoch)."""
+    """When (``at_ms``, milliseconds since the epoch) and from where a batch reached us."""
 
     at_ms: int
     user_ip: str | None = None
@@ -66,7 +66,7 @@ class DecisionEvent:
 
 @dataclass(frozen=True, slots=True)
 class ConversionEvent:
-    """A visitor did something that counts; ``revenue`` is in cents, tags stay as they were given."""
+    """A visitor did something that counts; ``revenue`` is in cents, tags are as they were given."""
 
     uuid: str
     at_ms: int

@@ -1,4 +1,4 @@
-"""Noun: an experiment as the catalog knows it: its arms, its metrics and how traffic was split over time."""
+"""Noun: an experiment as the catalog knows it: its arms, metrics and how traffic was split."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ class AllocationEpoch:
 
 @dataclass(frozen=True, slots=True)
 class Arms:
-    """The variations of an experiment, id → key, in the rule's order; the first is the baseline
-    unless ``baseline_id`` says otherwise."""
+    """The variations of an experiment, id → key, in the rule's order, and the baseline's id."""
 
     keys: Mapping[str, str]
     baseline_id: str

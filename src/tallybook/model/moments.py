@@ -11,11 +11,11 @@ Segment = tuple[tuple[str, SegmentValue], ...]  # (attribute, value) pairs; () i
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Count, means and centred second moments of one value, or of a numerator and denominator, a visitor.
+    """Count, means and centred second moments of a value, or of numerator and denominator.
 
-    Without a denominator it is the constant 1 for every visitor, so that a plain mean and a ratio
-    are one shape. ``m2`` is the sum of squared deviations from the mean, ``cross`` the sum of products
-    of deviations of numerator and denominator.
+    There is one value a visitor. Without a denominator that is the constant 1 for everyone, so that
+    a plain mean and a ratio are one shape. ``m2`` is the sum of squared deviations from the mean,
+    ``cross`` the sum of products of deviations of numerator and denominator.
 
     Source:
         Chan, Golub, LeVeque (1983), The American Statistician 37(3), 242-247: merging centred sums.
@@ -53,7 +53,7 @@ class Moments:
 class Arm:
     """One variation of one metric at one look.
 
-    ``value`` is the numerator's total and ``samples`` the denominator's, exact where they are counts or cents.
+    ``value`` is the numerator's total, ``samples`` the denominator's; counts and cents are exact.
     """
 
     value: int | float

@@ -57,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Cmab:
-    """Settings of a contextual bandit: which attributes it sees and how much traffic (basis points)."""
+    """A contextual bandit: which attributes it sees and how much traffic (basis points)."""
 
     attribute_ids: tuple[str, ...]
     traffic: int
@@ -67,8 +67,8 @@ class Cmab:
 class Experiment:
     """A rule that buckets visitors: an experiment, or one delivery rule of a rollout.
 
-    ``expression`` is the audience expression as the datafile wrote it (JSON value; ``None`` when the
-    rule is open to everyone) and ``audience`` the same, parsed.
+    ``expression`` is the audience expression as the datafile wrote it (JSON value; ``None`` when
+    the rule is open to everyone) and ``audience`` the same, parsed.
     """
 
     id: str
@@ -115,8 +115,10 @@ class Flag:
 
     def __post_init__(self) -> None:
         rules = self.experiments + (self.rollout.rules if self.rollout else ())
-        unique = {v.id: v for rule in reversed(rules) for v in reversed(rule.variations)}
-        seen = {v.id: unique[v.id] for rule in rules for v in rule.variations}
+        seen: dict[str, Variation] = {}  # where ids repeat across rules the first one counts
+        for rule in rules:
+            for variation in rule.variation_by_id.values():
+                seen.setdefault(variation.id, variation)
         object.__setattr__(self, "variations", tuple(seen.values()))
         object.__setattr__(self, "variable_by_key", {v.key: v for v in self.variables})
 

@@ -1,0 +1,1 @@
+"""Verb: decide which variation of a flag a visitor gets, and why; pure."""

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import logging
+import string
+
+import pytest
+
+from tallybook.model.reason import DEBUG, ERROR, INFO, WARNING, Reason, ReasonKind, Trace
+
+NAMES = (
+    "attribute audience bucket bucketing_id conditions expected experiment expression flag got group"
+    " match name parent result rollout rule type user value variable variation what"
+)
+ANYTHING = {name: f"some {name}" for name in NAMES.split()}
+
+
+@pytest.mark.parametrize("kind", ReasonKind)
+def test_every_kind_has_a_level_and_a_sentence(kind: ReasonKind) -> None:
+    reason = Reason(kind, ANYTHING)
+
+    assert reason.level in (DEBUG, INFO, WARNING, ERROR)
+    assert isinstance(reason.is_reason, bool)
+    assert reason.text[0] in string.ascii_uppercase
+    assert reason.text.endswith(".")
+
+
+def test_no_two_kinds_read_the_same() -> None:
+    assert len({Reason(kind, ANYTHING).text for kind in ReasonKind}) == len(ReasonKind)
+
+
+def test_levels_are_those_of_the_standard_library() -> None:
+    assert (DEBUG, INFO, WARNING, ERROR) == (
+        logging.DEBUG,
+        logging.INFO,
+        logging.WARNING,
+        logging.ERROR,
+    )
+
+
+def test_values_fill_the_sentence_text_as_it_is_and_the_rest_as_json() -> None:
+    reason = Reason(
+        ReasonKind.AUDIENCE_CHECKING,
+        {"what": "experiment", "name": "{größe}", "expression": ["or", "7", None, True]},
+    )
+
+    assert reason.text == 'Checking the audience of experiment "{größe}": ["or", "7", null, true].'
+
+
+def test_a_trace_keeps_every_step_in_order() -> None:
+    trace = Trace()
+    trace.note(ReasonKind.BUCKET_ASSIGNED, bucketing_id="u", bucket=7, parent="1")
+    trace.note(ReasonKind.IN_NO_VARIATION, user="u", experiment="checkout")
+
+    assert trace.reasons == [
+        Reason(ReasonKind.BUCKET_ASSIGNED, {"bucketing_id": "u", "bucket": 7, "parent": "1"}),
+        Reason(ReasonKind.IN_NO_VARIATION, {"user": "u", "experiment": "checkout"}),
+    ]
+    assert [reason.is_reason for reason in trace.reasons] == [False, True]
+
+
+def test_a_kind_may_be_noted_with_a_value_of_the_same_name() -> None:
+    trace = Trace()
+    trace.note(ReasonKind.NOT_RUNNING, experiment="checkout", kind="anything")
+
+    assert trace.reasons[0].values["kind"] == "anything"

@@ -1,0 +1,1 @@
+"""Verb: moments → estimate; pure, and nothing here shows a number for what is not known."""

@@ -16,6 +16,8 @@ TimestampMs = Annotated[int, Meta(ge=0, le=LATEST_MS)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Identifier = Annotated[str, Meta(min_length=1)]
 
+NOTHING = Raw(b"null")  # what an absent optional part reads as where it is not decoded yet
+
 
 class EventItem(Struct, kw_only=True, omit_defaults=True):
     """``visitors[].snapshots[].events[]``: an activation or a conversion."""
@@ -50,7 +52,7 @@ class DecisionItem(Struct, kw_only=True, omit_defaults=True):
     experiment_id: str | None
     variation_id: str | None
     metadata: MetadataItem | None = None
-    is_campaign_holdback: bool = False
+    is_campaign_holdback: bool | None = False
 
 
 class AttributeItem(Struct, kw_only=True, omit_defaults=True):
@@ -78,14 +80,41 @@ class VisitorItem(Struct, kw_only=True, omit_defaults=True):
     session_id: str | None = None
 
 
-class BatchItem(Struct, kw_only=True):
-    """The body; ``visitors`` stay undecoded so that one bad visitor costs no other."""
+class Envelope(Struct, kw_only=True):
+    """The body without its ``visitors``: whose project, which datafile, which client."""
 
     account_id: Identifier
     project_id: str | None = None
     revision: str | None = None
     client_name: str | None = None
     client_version: str | None = None
-    anonymize_ip: bool = True
-    enrich_decisions: bool = False
+    anonymize_ip: bool | None = True
+    enrich_decisions: bool | None = False
+
+
+class BatchItem(Envelope, kw_only=True):
+    """The body; ``visitors`` stay undecoded so that one bad visitor costs no other."""
+
     visitors: list[Raw]
+
+
+class WholeBatchItem(Envelope, kw_only=True):
+    """The body when all of it is as it should be, decoded at once."""
+
+    visitors: list[VisitorItem]
+
+
+class LooseSnapshotItem(Struct, kw_only=True):
+    """A snapshot one level deep: its items are still to be looked at one by one."""
+
+    decisions: Raw = NOTHING
+    events: list[Raw]
+
+
+class LooseVisitorItem(Struct, kw_only=True):
+    """A visitor one level deep, for when something inside is not as it should be."""
+
+    snapshots: list[Raw]
+    attributes: Raw = NOTHING
+    visitor_id: Identifier
+    session_id: Raw = NOTHING

@@ -1,0 +1,1 @@
+"""Verb: received batches → Delta tables of decisions, conversions, dead letters; exactly once."""

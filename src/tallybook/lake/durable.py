@@ -1,0 +1,61 @@
+"""Making a commit survive a power cut: its files are written, but not yet forced to the disk.
+
+delta-rs leaves written files to the operating system. Whoever removes the log segment that a commit
+came from needs the commit on the disk first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the directory a URI names on this machine; ``None`` for an object store.
+
+    Example:
+        >>> local_path("s3://bucket/lake"), str(local_path("file:///srv/my%20lake"))
+        (None, '/srv/my lake')
+    """
+    if uri.startswith("file://"):
+        return Path(unquote(uri.removeprefix("file://")))
+    return None if "://" in uri else Path(uri)
+
+
+def make_durable(table: Path, version: int) -> None:
+    """Force the files and the log entry of one committed version to the disk.
+
+    What is gone by now was replaced by a later version, whose writer has seen to it.
+    """
+    entry = table / "_delta_log" / f"{version:020d}.json"
+    if not entry.exists():
+        return
+    added = [table / unquote(path) for path in _added(entry)]
+    folders = {parent for file in [entry, *added] for parent in _up_to(file, table)}
+    for path in [*added, entry, *folders]:
+        _force(path)
+
+
+def _added(entry: Path) -> Iterable[str]:
+    for line in entry.read_text(encoding="utf-8").splitlines():
+        action = json.loads(line)
+        if "add" in action:
+            yield action["add"]["path"]
+
+
+def _up_to(file: Path, table: Path) -> Iterable[Path]:
+    return [parent for parent in file.parents if parent.is_relative_to(table)]
+
+
+def _force(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Verb: the collector's write-ahead log: append, fsync in groups, seal, read back, remove."""

@@ -1,0 +1,1 @@
+"""Face over HTTP: intake, datafiles, results, pages."""

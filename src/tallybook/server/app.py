@@ -1,0 +1,84 @@
+"""The ASGI application: two hot paths in front, everything else through the router."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Final, cast
+
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, ControllerRouterHandler, HTTPScope, Receive, Scope, Send
+
+import tallybook
+from tallybook.server.datafiles import DatafileCatalog, DatafilesEndpoint
+from tallybook.server.drainer import Drainer
+from tallybook.server.events import EventsEndpoint
+from tallybook.server.problems import PROBLEM_TYPE, ProblemError, problem_of
+from tallybook.server.settings import ServerSettings
+from tallybook.server.watch import watch_routes
+
+EVENTS_PATH: Final = "/v1/events"
+SCHEMA_PATH: Final = "/api/schema"
+
+
+def build_app(
+    drainer: Drainer,
+    catalog: DatafileCatalog,
+    settings: ServerSettings,
+    *,
+    routes: Sequence[ControllerRouterHandler] = (),
+    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> ASGIApp:
+    """The application over the drainer's collector and a catalog; ``routes`` join the router."""
+    events = EventsEndpoint(drainer.collector, settings, clock_ms)
+    datafiles = DatafilesEndpoint(catalog, settings, clock_ms)
+    router = Litestar(
+        route_handlers=[*watch_routes(events, drainer), *routes],
+        exception_handlers={Exception: _answer},
+        openapi_config=OpenAPIConfig(
+            title="Tallybook",
+            version=getattr(tallybook, "__version__", "0"),
+            path=SCHEMA_PATH,
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
+        logging_config=None,
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(settings.root_path) if _is_http(scope) else ""
+        if path == EVENTS_PATH:
+            await events(cast("HTTPScope", scope), receive, send)
+        elif datafiles.serves(path):
+            await datafiles(cast("HTTPScope", scope), send)
+        else:
+            await router(scope, receive, send)
+
+    return app
+
+
+def _is_http(scope: Scope) -> bool:
+    kind: str = scope["type"]  # "lifespan" too, which litestar's Scope does not speak of
+    return kind == "http"
+
+
+def _answer(request: Request[object, object, State], error: Exception) -> Response[bytes]:
+    if isinstance(error, HTTPException):
+        problem = _http_problem(error)
+    else:
+        problem = problem_of(error, request.url.path)
+    return Response(
+        problem.document(),
+        status_code=problem.status,
+        media_type=PROBLEM_TYPE,
+        headers=problem.headers,
+    )
+
+
+def _http_problem(error: HTTPException) -> ProblemError:
+    status = HTTPStatus(error.status_code)
+    return ProblemError(status, error.detail, cause="http", headers=error.headers)

@@ -1,0 +1,142 @@
+"""An application over a real log, a lake in memory and a catalog in memory, spoken to over ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar.types import ASGIApp
+
+from tallybook.collect import Collector
+from tallybook.log.write_ahead import LogLimits, WriteAheadLog
+from tallybook.model.event import Received
+from tallybook.server.app import build_app
+from tallybook.server.drainer import Drainer
+from tallybook.server.settings import ServerSettings
+
+NOW_MS = 1_800_000_000_000
+
+
+@dataclass(frozen=True)
+class Counts:
+    decisions: int
+    conversions: int
+    dead_letters: int
+
+
+@dataclass
+class MemoryLake:
+    received: list[Received] = field(default_factory=list)
+    error: Exception | None = None
+
+    def commit(
+        self,
+        received: Iterable[Received],
+        *,
+        app_id: str,
+        number: int,
+        promoted: Sequence[str] = (),
+    ) -> Counts:
+        if self.error:
+            raise self.error
+        fresh = list(received)
+        self.received += fresh
+        return Counts(
+            sum(len(r.batch.decisions) for r in fresh),
+            sum(len(r.batch.conversions) for r in fresh),
+            sum(len(r.batch.dead_letters) for r in fresh),
+        )
+
+
+@dataclass(frozen=True)
+class Published:
+    body: bytes
+    published_at_ms: int
+    etag: str
+    access_token_required: bool = False
+
+
+@dataclass
+class MemoryCatalog:
+    datafiles: dict[str, Published] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def datafile(self, sdk_key: str) -> Published | None:
+        if self.error:
+            raise self.error
+        return self.datafiles.get(sdk_key)
+
+    def token_matches(self, sdk_key: str, token: str) -> bool:
+        return self.tokens.get(sdk_key) == token
+
+
+class House:
+    """Everything a test of the server looks at."""
+
+    def __init__(self, path: Path) -> None:
+        self.lake = MemoryLake()
+        self.catalog = MemoryCatalog()
+        self.settings = ServerSettings(path)
+        self.limits = LogLimits(probe_every_s=0.01)
+        self.now_ms = NOW_MS
+        self.routes: Sequence[Any] = ()
+        self._stack = ExitStack()
+
+    def set(self, **settings: Any) -> None:
+        """Change settings before the first request."""
+        self.settings = replace(self.settings, **settings)
+
+    @property
+    def app(self) -> ASGIApp:
+        if not hasattr(self, "_app"):
+            log = self._stack.enter_context(WriteAheadLog(self.settings.log_dir, self.limits))
+            self.drainer = Drainer(Collector(log, self.lake))
+            self._app = build_app(
+                self.drainer,
+                self.catalog,
+                self.settings,
+                routes=self.routes,
+                clock_ms=lambda: self.now_ms,
+            )
+        return self._app
+
+    def ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, root_path=self.settings.root_path)
+            async with httpx.AsyncClient(transport=transport, base_url="http://tally") as client:
+                return await client.request(method, path, **parts)
+
+        return asyncio.run(ask())
+
+    def post(self, content: object, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.ask("POST", "/v1/events", content=content, headers=named)
+
+    def publish(self, revision: str, age_ms: int, **parts: Any) -> None:
+        """Publish a revision of ``shop-key``'s datafile that is ``age_ms`` old."""
+        document = b'{"revision":"%s"}' % revision.encode()
+        self.catalog.datafiles["shop-key"] = Published(
+            document, self.now_ms - age_ms, parts.pop("etag", f'"r{revision}"'), **parts
+        )
+
+    def kept(self) -> list[str]:
+        """Uuids of the conversions in the lake after a drain."""
+        assert self.drainer.drain()
+        return [c.uuid for r in self.lake.received for c in r.batch.conversions]
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.close()

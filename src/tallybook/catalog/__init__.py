@@ -1,0 +1,1 @@
+"""Verb: keep what was defined and published, every revision whole, and find it again."""

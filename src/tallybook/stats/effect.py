@@ -14,8 +14,8 @@ from tallybook.errors import NotEnoughDataError
 from tallybook.model.moments import Moments
 
 # A spread below these shares of its scale is what rounding leaves behind, not variation: a double
-# carries about 16 digits, a difference of sums 14, a sum of a million squares some 11. The first two
-# are of a sample's own scale, the third of the larger mean of the two that are compared.
+# carries about 16 digits, a difference of sums 14, a sum of a million squares some 11. The first
+# two are shares of a sample's own scale, the third of the larger mean of the two compared.
 NEGLIGIBLE_SPREAD = 1e-20
 NEGLIGIBLE_RESIDUAL = 1e-14
 NEGLIGIBLE_BESIDE = 1e-11

@@ -324,7 +324,6 @@ def test_a_malformed_decision_costs_itself_alone() -> None:
 MALFORMED_PARTS = [
     (7, "$.visitors[0]", []),
     ({"visitor_id": "a"}, "$.visitors[0].snapshots", []),
-    (visitor(conversion(), visitor_id=""), "$.visitors[0].visitor_id", []),
     (visitor(conversion(), visitor_id="\ud800"), "$.visitors[0].visitor_id", []),
     ({"visitor_id": "a", "snapshots": {}}, "$.visitors[0].snapshots", []),
     (visitor(conversion(), attributes={}), "$.visitors[0].attributes", ["c-1"]),
@@ -484,3 +483,9 @@ def outcome(read: Callable[[bytes], Sender], raw: bytes) -> Sender | str:
         return read(raw)
     except BatchError as refused:
         return str(refused)
+
+
+def test_an_empty_visitor_id_is_an_id_like_any_other() -> None:
+    batch = read_batch(body(visitor(conversion(), visitor_id="")))
+    assert [event.visitor_id for event in batch.conversions] == [""]
+    assert batch.dead_letters == ()

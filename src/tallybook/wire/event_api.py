@@ -76,7 +76,7 @@ class VisitorItem(Struct, kw_only=True, omit_defaults=True):
 
     snapshots: list[SnapshotItem]
     attributes: list[AttributeItem] | None = None
-    visitor_id: Identifier
+    visitor_id: str  # the SDKs allow an empty one
     session_id: str | None = None
 
 
@@ -116,5 +116,5 @@ class LooseVisitorItem(Struct, kw_only=True):
 
     snapshots: list[Raw]
     attributes: Raw = NOTHING
-    visitor_id: Identifier
+    visitor_id: str  # the SDKs allow an empty one
     session_id: Raw = NOTHING

@@ -1,0 +1,59 @@
+"""Where datafiles come from and where events go: our own server, Optimizely, or as told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from tallybook.errors import ConfigError
+
+_OPTIMIZELY_EVENTS: Final[Mapping[str, str]] = {
+    "US": "https://logx.optimizely.com/v1/events",
+    "EU": "https://eu.logx.optimizely.com/v1/events",
+}
+_OPTIMIZELY_DATAFILE: Final = "https://cdn.optimizely.com/datafiles/{sdk_key}.json"
+_OPTIMIZELY_SECURE_DATAFILE: Final = "https://config.optimizely.com/datafiles/auth/{sdk_key}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The URLs a client was given; each one that is absent follows from the others."""
+
+    server_url: str | None = None
+    event_url: str | None = None
+    datafile_url: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("server_url", "event_url", "datafile_url"):
+            url = getattr(self, name)
+            if url is not None and not _is_http(url):
+                raise ConfigError(f"{name}: expected a http:// or https:// URL, found {url!r}")
+
+    def for_events(self, region: str) -> str:
+        """Where a project of that region sends its events."""
+        if self.event_url:
+            return self.event_url
+        if self.server_url:
+            return f"{self.server_url.rstrip('/')}/v1/events"
+        return _OPTIMIZELY_EVENTS.get(region.upper(), _OPTIMIZELY_EVENTS["US"])
+
+    def for_datafile(self, sdk_key: str | None, *, is_secure: bool) -> str | None:
+        """Where the datafile is polled, or ``None`` when nobody said."""
+        if not sdk_key:
+            return self.datafile_url
+        template = _OPTIMIZELY_SECURE_DATAFILE if is_secure else _OPTIMIZELY_DATAFILE
+        if self.server_url:
+            template = f"{self.server_url.rstrip('/')}/datafiles/{{sdk_key}}.json"
+        return (self.datafile_url or template).replace("{sdk_key}", quote(sdk_key, safe=""))
+
+
+def _is_http(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,0 +1,102 @@
+"""One revision of a project, made ready for writing events; and where the newest one is kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tallybook.client.addresses import Addresses
+from tallybook.client.settings import ClientSettings
+from tallybook.deliver.journal import Envelope
+from tallybook.errors import DatafileError
+from tallybook.model.event import Sender
+from tallybook.model.project import Project
+from tallybook.notify import NotificationCenter, NotificationType
+from tallybook.wire.batch_writer import BATCH_CLOSING, EventHead, write_head, write_opening
+from tallybook.wire.datafile import read_datafile
+
+_logger: Final = logging.getLogger("tallybook")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A project with what its events have in common: the envelope, and each event's head by key."""
+
+    project: Project
+    envelope: Envelope
+    heads: Mapping[str, EventHead]
+
+
+def prepare(project: Project, addresses: Addresses, settings: ClientSettings) -> Revision:
+    """Write once what every event of the project repeats."""
+    sender = Sender(
+        account_id=project.account_id,
+        project_id=project.project_id,
+        revision=project.revision,
+        client_name=settings.client_name,
+        client_version=settings.client_version,
+        anonymize_ip=project.anonymize_ip,
+    )
+    url = addresses.for_events(project.region)
+    envelope = Envelope(url, write_opening(sender), BATCH_CLOSING)
+    heads = {key: write_head(event) for key, event in project.event_by_key.items()}
+    return Revision(project, envelope, heads)
+
+
+class Revisions:
+    """The newest revision, ``None`` before the first; whoever reads ``newest`` needs no lock."""
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        settings: ClientSettings,
+        notifications: NotificationCenter,
+    ) -> None:
+        self._addresses = addresses
+        self._settings = settings
+        self._notifications = notifications
+        self._lock = threading.RLock()
+        self._waiting: list[Callable[[], object]] = []
+        self.newest: Revision | None = None
+
+    def install(self, datafile: str | bytes) -> None:
+        """Make a datafile the newest; one of the revision that is there already changes nothing.
+
+        Raises:
+            DatafileError: It cannot be read; what is there stays.
+        """
+        project = read_datafile(datafile)
+        with self._lock:
+            if self.newest is not None and self.newest.project.revision == project.revision:
+                return
+            self.newest = prepare(project, self._addresses, self._settings)
+            waiting, self._waiting = self._waiting, []
+        self._notifications.send_notifications(NotificationType.OPTIMIZELY_CONFIG_UPDATE)
+        for callback in waiting:
+            callback()
+
+    def offer(self, datafile: bytes) -> bool:
+        """Install a datafile that came by itself; false, and one line in the log, if it is bad."""
+        try:
+            self.install(datafile)
+        except DatafileError as error:
+            _logger.error("The datafile is not used: %s", error)  # noqa: TRY400 - one line
+            return False
+        return True
+
+    def when_ready(self, callback: Callable[[], object]) -> None:
+        """Call back once there is a revision, at once if there is one; it must not raise."""
+        with self._lock:
+            if self.newest is None:
+                self._waiting.append(callback)
+                return
+        callback()
+
+    def forget(self, callback: Callable[[], object]) -> None:
+        """Call back no more."""
+        with self._lock:
+            if callback in self._waiting:
+                self._waiting.remove(callback)

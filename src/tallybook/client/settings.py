@@ -1,0 +1,77 @@
+"""What a client can be told beyond whose project it is for, and what it borrows from the world."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypedDict
+
+from tallybook.deliver.answer import Http
+from tallybook.deliver.settings import DeliverySettings, PollingSettings, Surroundings
+from tallybook.errors import ConfigError
+
+CLIENT_NAME: Final = "tallybook-python"
+CLIENT_VERSION: Final = "0.1.0"
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Everything that has a good default.
+
+    Attributes:
+        event_url: Where events go, whatever ``server_url`` and the project's region say.
+        datafile_url: Where the datafile is polled; ``{sdk_key}`` in it is filled in.
+        datafile_access_token: Sent as a bearer token with each poll.
+        default_decide_options: Options every decide call has, besides its own.
+        delivery: Batching, retrying, bounds.
+        polling: How often the datafile is asked for.
+        client_name: How events name the SDK that sent them.
+        client_version: And its version.
+        clock_ms: The present, in milliseconds since the epoch.
+        new_uuid: A new event's identity, as text; random ones unless given.
+        http: What carries requests; connections of its own unless given.
+        surroundings: The clock and the chance that delivery and polling wait by.
+    """
+
+    event_url: str | None = None
+    datafile_url: str | None = None
+    datafile_access_token: str | None = None
+    default_decide_options: Sequence[str] = ()
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    polling: PollingSettings = field(default_factory=PollingSettings)
+    client_name: str = CLIENT_NAME
+    client_version: str = CLIENT_VERSION
+    clock_ms: Callable[[], int] = now_ms
+    new_uuid: Callable[[], str] | None = None
+    http: Http | None = None
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+    def __post_init__(self) -> None:
+        options = self.default_decide_options
+        if not isinstance(options, list | tuple) or not all(isinstance(o, str) for o in options):
+            raise ConfigError(
+                f"default_decide_options: expected a list of decide options, found {options!r}"
+            )
+
+
+class ClientOptions(TypedDict, total=False):
+    """The fields of :class:`ClientSettings`, to be given as keywords."""
+
+    event_url: str | None
+    datafile_url: str | None
+    datafile_access_token: str | None
+    default_decide_options: Sequence[str]
+    delivery: DeliverySettings
+    polling: PollingSettings
+    client_name: str
+    client_version: str
+    clock_ms: Callable[[], int]
+    new_uuid: Callable[[], str] | None
+    http: Http | None
+    surroundings: Surroundings

@@ -1,0 +1,252 @@
+"""The door of delivery: callers append, one worker thread sends, nobody waits.
+
+One re-entrant lock guards the journal and the counters; it is held for moments only, never while
+sending, so an append costs the caller no more than the append. Re-entrant, since a signal handler
+or a finaliser may track an event while its own thread is appending one. The courier belongs to the
+worker; when there is none (the interpreter is going down), to whoever closes.
+
+The worker is started by the first event and again after a fork, whose child begins with nothing:
+the events it inherited are delivered by its parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tallybook.deliver.answer import Http
+from tallybook.deliver.courier import Announce, Courier
+from tallybook.deliver.journal import FULL, Envelope, Journal, MemoryJournal
+from tallybook.deliver.process import tell_of_end, tell_of_forks
+from tallybook.deliver.quiet_log import QuietLog
+from tallybook.deliver.settings import DeliverySettings, Surroundings
+from tallybook.deliver.tally import DeliveryStats, Refusal, Tally
+
+THREAD_NAME: Final = "tallybook-delivery"
+
+_FAULT_WAIT_S: Final = 1.0  # after a fault of our own, so that it cannot spin
+
+
+class Outbox:
+    """Events on their way out. Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        http: Http,
+        *,
+        surroundings: Surroundings | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self._settings = settings
+        self._surroundings = surroundings or Surroundings()
+        self._http = http
+        self._journal = journal or MemoryJournal(settings)
+        self._batch_size = settings.batch_size
+        self._max_item_bytes = settings.max_batch_bytes
+        self.tally = Tally()
+        self.log = QuietLog(self._surroundings.monotonic)
+        self._lock = threading.RLock()
+        self._courier = Courier(
+            self._journal, self._lock, http, settings, self._surroundings, self.tally
+        )
+        self._begin()
+        tell_of_forks(self)
+        tell_of_end(self)
+
+    def _begin(self) -> None:
+        self._progress = threading.Condition(self._lock)
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._accepted = 0
+        self._is_closed = False
+        self._is_stopping = False
+
+    def announce_to(self, announce: Announce) -> None:
+        """Call ``announce(url, body)`` on the worker just before a batch is first sent."""
+        self._courier.announce = announce
+
+    def append(self, envelope: Envelope, item: bytes) -> None:
+        """Keep an item until it is delivered, or refuse it and count why."""
+        if len(item) > self._max_item_bytes:
+            self._refuse(Refusal.TOO_LARGE, "An event of %d bytes is too large", len(item))
+            return
+        with self._lock:
+            waiting = FULL if self._is_closed else self._journal.append(envelope, item)
+            if waiting:
+                self._accepted += 1
+        if not waiting:
+            self._refuse_for_room()
+        elif self._courier.is_idle or waiting == self._batch_size:
+            self._courier.is_idle = False
+            self._call_worker()
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Send what waits at once: neither for a batch to fill nor after a failure is waited.
+
+        Returns:
+            True when every event accepted before the call was delivered within ``timeout_s``
+            (``None``: however long it takes); false also when the server refused one of them.
+        """
+        if threading.current_thread() is self._thread:
+            return False  # a listener on the worker would wait for itself
+        with self._lock:
+            target = self._accepted
+            before = self._courier.settled - self._courier.delivered
+            if self._courier.settled >= target:
+                return True
+            self._courier.stop_resting()
+            self._hurry()
+            self._progress.wait_for(lambda: self._is_settled(target), timeout_s)
+            after = self._courier.settled - self._courier.delivered
+            return self._courier.settled >= target and after == before
+
+    def close(self, timeout_s: float) -> int:
+        """Refuse further events, deliver what waits within ``timeout_s``, and end the worker.
+
+        May be called again, and from a listener on the worker (then it does not wait).
+
+        Returns:
+            How many events are not delivered.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.retire()
+        if self._has_worker():
+            self.flush(timeout_s)
+        else:
+            self._drain_here(deadline)
+        self._is_stopping = True
+        self._wake.set()
+        self._join(deadline - time.monotonic())
+        return self.stats().waiting_events
+
+    def retire(self) -> None:
+        """Refuse further events and let the worker end by itself once everything is delivered."""
+        with self._lock:
+            self._is_closed = True
+            if self._journal.holdings().events or self._has_worker():
+                self._courier.stop_resting()
+                self._hurry()
+
+    def stats(self) -> DeliveryStats:
+        """What became of the events so far."""
+        with self._lock:
+            holdings = self._journal.holdings()
+            return DeliveryStats(
+                accepted=self._accepted,
+                delivered=self._courier.delivered,
+                retried=self._courier.retried,
+                refused=self.tally.refused(),
+                flaws=self.tally.flaws(),
+                waiting_events=holdings.events,
+                waiting_bytes=holdings.bytes,
+            )
+
+    def begin_in_child(self) -> None:
+        """Forget what is the parent's: locks, events, counts, connections."""
+        self._lock = threading.RLock()
+        self.tally.reset()
+        self._journal.abandon()
+        self._http.abandon()
+        self._courier.reset(self._lock)
+        was_closed = self._is_closed
+        self._begin()
+        self._is_closed = was_closed
+
+    def prepare_end(self) -> None:
+        """Refuse further events and hurry."""
+        self.retire()
+
+    def end(self, elapsed_s: float) -> None:
+        """Deliver what waits, within the time the settings allow at exit."""
+        if not self._is_stopping:
+            self.close(max(0.0, self._settings.exit_timeout_s - elapsed_s))
+
+    def _is_settled(self, target: int) -> bool:
+        return self._courier.settled >= target or self._is_stopping
+
+    def _refuse_for_room(self) -> None:
+        if self._is_closed:
+            self._refuse(Refusal.CLOSED, "Events tracked after close() are not sent")
+            return
+        self._refuse(
+            Refusal.QUEUE_FULL,
+            "%d events wait already, further ones are refused until the server takes some",
+            self._journal.holdings().events,
+        )
+
+    def _refuse(self, cause: Refusal, message: str, *values: object) -> None:
+        self.tally.refuse(cause)
+        self.log.say(logging.WARNING, cause, message, *values)
+
+    def _hurry(self) -> None:
+        self._courier.hurry = True
+        self._call_worker()
+
+    def _has_worker(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _call_worker(self) -> None:
+        self._wake.set()
+        if not self._has_worker():
+            with self._lock:
+                self._start()
+
+    def _start(self) -> None:
+        if self._is_stopping or self._has_worker():
+            return
+        thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is going down; close() sends what it can itself
+            return
+        self._thread = thread
+
+    def _work(self) -> None:
+        wake, courier = self._wake, self._courier
+        while not self._is_stopping:
+            wake.clear()  # before looking, so that nothing that comes meanwhile is overlooked
+            wait_s = self._guarded(courier.step)
+            self._tell_progress()
+            if wait_s is None and self._is_closed:
+                break
+            if wait_s is None or wait_s > 0:
+                wake.wait(wait_s)
+
+    def _drain_here(self, deadline: float) -> None:
+        while (left_s := deadline - time.monotonic()) > 0:
+            self._wake.clear()
+            wait_s = self._guarded(self._courier.step)
+            if wait_s is None:
+                return
+            self._wake.wait(min(wait_s, left_s))
+
+    def _guarded(self, step: Callable[[], float | None]) -> float | None:
+        try:
+            return step()
+        except Exception as error:  # noqa: BLE001 - the worker must outlive any fault
+            self.log.say(
+                logging.ERROR,
+                "fault",
+                "Delivery stumbled and goes on: %s: %s",
+                type(error).__name__,
+                error,
+            )
+            return _FAULT_WAIT_S
+
+    def _tell_progress(self) -> None:
+        with self._lock:
+            if self._courier.settled >= self._accepted:
+                self._courier.hurry = False
+            self._progress.notify_all()
+
+    def _join(self, timeout_s: float) -> None:
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return
+        thread.join(max(0.0, timeout_s))
+        if not thread.is_alive():
+            self._courier.empty_hands()

@@ -1,0 +1,124 @@
+"""Asks for the datafile again and again, and hands over what is new.
+
+One thread, started once and again in a forked child. What the server said about the last datafile
+that was *understood* (ETag, Last-Modified) goes with the next question, so that one which was not
+is asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from tallybook.deliver.answer import Http, Reply, backoff_s
+from tallybook.deliver.process import tell_of_forks
+from tallybook.deliver.quiet_log import QuietLog
+from tallybook.deliver.settings import PollingSettings, Surroundings
+
+THREAD_NAME: Final = "tallybook-polling"
+
+_JITTER: Final = 0.1  # of the interval, to either side
+_CONDITIONS: Final = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+_MAX_REASON: Final = 200  # characters of an answer in a log line
+
+Accept = Callable[[bytes], bool]
+
+
+class Poller:
+    """Keeps ``accept`` supplied; it answers whether it understood the bytes."""
+
+    def __init__(
+        self,
+        url: str,
+        accept: Accept,
+        http: Http,
+        settings: PollingSettings,
+        *,
+        access_token: str | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._url = url
+        self._accept = accept
+        self._http = http
+        self._settings = settings
+        self._surroundings = surroundings or Surroundings()
+        self._log = QuietLog(self._surroundings.monotonic)
+        self._headers = {"Accept-Encoding": "gzip"}
+        if access_token:
+            self._headers["Authorization"] = f"Bearer {access_token}"
+        self._conditions: dict[str, str] = {}
+        self._failures = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        tell_of_forks(self)
+
+    def start(self) -> None:
+        """Ask for the first time at once, on a thread of its own."""
+        self._thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 0.2) -> None:
+        """Ask no more; a question under way is not waited for longer than ``timeout_s``."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def step(self) -> float:
+        """Ask once; the seconds to wait before asking again."""
+        reply = self._http.get(self._url, self._headers | self._conditions)
+        fault = self._fault(reply)
+        if fault is None:
+            self._failures = 0
+            swing = (2 * self._surroundings.chance() - 1) * _JITTER
+            return self._settings.interval_s * (1 + swing)
+        self._failures += 1
+        self._log.say(logging.ERROR, "datafile", "No new datafile from %s: %s", self._url, fault)
+        jitter_s = backoff_s(
+            self._failures,
+            self._settings.backoff_base_s,
+            self._settings.interval_s,
+            self._surroundings.chance,
+        )
+        return max(jitter_s, min(reply.retry_after_s or 0.0, self._settings.interval_s))
+
+    def begin_in_child(self) -> None:
+        """Go on asking, if the parent was."""
+        was_asking = self._thread is not None and not self._stop.is_set()
+        self._stop = threading.Event()
+        self._http.abandon()
+        if was_asking:
+            self.start()
+
+    def _fault(self, reply: Reply) -> str | None:
+        if reply.status == HTTPStatus.NOT_MODIFIED:
+            return None
+        if reply.status != HTTPStatus.OK:
+            reason = " ".join(reply.text.split())[:_MAX_REASON] or "no reason given"
+            return f"status {reply.status}: {reason}" if reply.status else reason
+        if not self._accept(reply.body):
+            return "what came is no valid datafile"
+        self._conditions = {
+            condition: reply.headers[header]
+            for header, condition in _CONDITIONS.items()
+            if header in reply.headers
+        }
+        return None
+
+    def _work(self) -> None:
+        stop = self._stop
+        wait_s = 0.0
+        while not stop.wait(wait_s):
+            try:
+                wait_s = self.step()
+            except Exception as error:  # noqa: BLE001 - polling must outlive any fault
+                wait_s = self._settings.interval_s
+                self._log.say(
+                    logging.ERROR,
+                    "fault",
+                    "Polling stumbled and goes on: %s: %s",
+                    type(error).__name__,
+                    error,
+                )

@@ -1,0 +1,68 @@
+"""What a process's fork and end ask of whoever works in it.
+
+A fork and an exit concern the process, not a client, and hooks for forks cannot be removed again:
+so there is one hook of each kind for all, over weak references, and a client that is gone costs
+nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from typing import Protocol
+
+
+class Forkable(Protocol):
+    """What a forked child may not share with its parent."""
+
+    def begin_in_child(self) -> None:
+        """The process is a fork's child: threads are gone, locks and queues are the parent's."""
+        ...
+
+
+class Endable(Protocol):
+    """What has something to finish before the interpreter is gone."""
+
+    def prepare_end(self) -> None:
+        """The interpreter exits: take in nothing more and hurry, without waiting."""
+        ...
+
+    def end(self, elapsed_s: float) -> None:
+        """Finish, within the time the settings allow, of which ``elapsed_s`` are gone."""
+        ...
+
+
+_forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_endables: weakref.WeakSet[Endable] = weakref.WeakSet()
+
+
+def tell_of_forks(forkable: Forkable) -> None:
+    """Have ``forkable`` told in each child of a fork, as long as somebody holds it."""
+    _forkables.add(forkable)
+
+
+def tell_of_end(endable: Endable) -> None:
+    """Have ``endable`` told of the interpreter's exit, as long as somebody holds it."""
+    _endables.add(endable)
+
+
+def _begin_in_child() -> None:
+    for forkable in list(_forkables):
+        forkable.begin_in_child()
+
+
+def _end() -> None:
+    # All hurry at once and share the time, or a hundred clients would wait a hundred times.
+    started = time.monotonic()
+    endables = list(_endables)
+    for endable in endables:
+        endable.prepare_end()
+    for endable in endables:
+        endable.end(time.monotonic() - started)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
+atexit.register(_end)

@@ -1,0 +1,39 @@
+"""Log lines that do not repeat themselves: each cause speaks once a window."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+WINDOW_S: Final = 60.0
+
+_logger: Final = logging.getLogger("tallybook")
+
+
+class QuietLog:
+    """Says a cause's first line at once and, after a silence, how many were left unsaid.
+
+    The time is noted before the line is logged, so that a log handler which causes the same line
+    again does not go round in circles. Counts may be a little short when threads race: they are for
+    people, the exact ones are in the delivery statistics.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], window_s: float = WINDOW_S) -> None:
+        self._monotonic = monotonic
+        self._window_s = window_s
+        self._said_at: dict[str, float] = {}
+        self._unsaid: dict[str, int] = {}
+
+    def say(self, level: int, cause: str, message: str, *values: object) -> None:
+        """Log ``message % values``, unless ``cause`` had its say within the window."""
+        now = self._monotonic()
+        said_at = self._said_at.get(cause)
+        if said_at is not None and now - said_at < self._window_s:
+            self._unsaid[cause] = self._unsaid.get(cause, 0) + 1
+            return
+        self._said_at[cause] = now
+        unsaid = self._unsaid.pop(cause, 0)
+        if unsaid:
+            message += f" ({unsaid} more like this in the meantime)"
+        _logger.log(level, message, *values)

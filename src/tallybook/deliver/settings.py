@@ -1,0 +1,94 @@
+"""How delivery and polling behave, checked where they are given."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Final
+
+from tallybook.errors import ConfigError
+
+_RANDOM_STEPS: Final = float(2**53)  # every one of them is a double
+
+
+def chance() -> float:
+    """A number in [0, 1), from the operating system: never repeated by a forked child."""
+    return (int.from_bytes(os.urandom(7), "big") >> 3) / _RANDOM_STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """Sizes, times and bounds of the outbox.
+
+    Attributes:
+        batch_size: Events a request at most.
+        flush_interval_s: How long the first event of a batch waits for company.
+        max_batch_bytes: Size of a body before compression; the Event API takes 3.5 MB.
+        max_waiting_events: Events kept until delivered; more are refused and counted.
+        max_waiting_bytes: The same in bytes.
+        request_timeout_s: Patience with one request, to connect and between two reads.
+        backoff_base_s: The first retry waits a random time up to this; each further one up to
+            twice as long.
+        backoff_cap_s: The longest such wait.
+        max_retry_after_s: The longest ``Retry-After`` that is obeyed.
+        refusal_wait_s: The wait after an answer that only a person can change (401, 403, 404 …).
+        exit_timeout_s: How long the end of the process may wait for what is not delivered yet.
+        gzip: Compress bodies. Optimizely's own collector is not promised to accept it.
+    """
+
+    batch_size: int = 100
+    flush_interval_s: float = 1.0
+    max_batch_bytes: int = 3_000_000
+    max_waiting_events: int = 100_000
+    max_waiting_bytes: int = 64 * 2**20
+    request_timeout_s: float = 10.0
+    backoff_base_s: float = 0.5
+    backoff_cap_s: float = 30.0
+    max_retry_after_s: float = 300.0
+    refusal_wait_s: float = 60.0
+    exit_timeout_s: float = 5.0
+    gzip: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_positive(self, may_be_zero={"exit_timeout_s", "flush_interval_s"})
+
+
+@dataclass(frozen=True, slots=True)
+class PollingSettings:
+    """How often a datafile is asked for, in seconds.
+
+    ``interval_s`` is stretched or shortened by up to a tenth at random, so that clients do not ask
+    in step.
+    """
+
+    interval_s: float = 60.0
+    request_timeout_s: float = 10.0
+    backoff_base_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_positive(self, may_be_zero=set())
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the world lends: a clock that never steps back (seconds), and chance in [0, 1)."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = chance
+
+
+def _check_positive(settings: DeliverySettings | PollingSettings, *, may_be_zero: set[str]) -> None:
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name == "gzip":
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and field.type == "int" and not isinstance(value, int):
+            raise ConfigError(f"{field.name}: {value!r} is not a whole number")
+        least = 0 if field.name in may_be_zero else math.ulp(0.0)
+        if not is_number or not math.isfinite(value) or value < least:
+            expected = "0 or more" if field.name in may_be_zero else "more than 0"
+            raise ConfigError(f"{field.name}: expected a number, {expected}, found {value!r}")

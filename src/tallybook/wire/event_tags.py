@@ -1,0 +1,223 @@
+"""Event tags as JSON: the reserved ones read, the unusable ones left out and told.
+
+A tag that JSON or a reader of numbers cannot hold costs itself alone. Plain scalars, which is what
+tags nearly always are, take a short way: one look at the types, one encoding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from numbers import Integral, Real
+from typing import Any, Final
+
+from msgspec import json
+
+REVENUE: Final = "revenue"  # an integer number of cents
+VALUE: Final = "value"  # anything Python's float takes
+MAX_DEPTH: Final = 64  # deeper nesting (or a value that holds itself) is refused
+MAX_NODES: Final = 100_000  # values inside one tag
+MAX_INTEGER_BITS: Final = 1024  # beyond this an integer is beyond every double too
+
+# Holding None, these keys vanish at any depth: what the Event API's own clients do.
+_VANISH_WHEN_NONE: Final = frozenset({REVENUE, VALUE, "tags", "decisions"})
+_PLAIN: Final = frozenset({str, int, bool})
+_SHORT: Final = 300  # bytes; an integer beyond a double has at least 309 digits
+_KEY_TEXT: Final[Mapping[object, str]] = {True: "true", False: "false", None: "null"}
+
+_encode: Final = json.Encoder().encode
+
+
+class Flaw(StrEnum):
+    """Why a tag or an attribute did not travel as it was given."""
+
+    NOT_FINITE = "not_finite"
+    NOT_JSON = "not_json"
+    NOT_TEXT = "not_text"
+    TOO_DEEP = "too_deep"
+    TOO_LARGE = "too_large"
+    REVENUE_NOT_CENTS = "revenue_not_cents"
+    VALUE_NOT_NUMERIC = "value_not_numeric"
+    ATTRIBUTE_UNKNOWN = "attribute_unknown"
+    ATTRIBUTE_RESERVED = "attribute_reserved"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One ``flaw`` of one tag or attribute, by its ``key`` as text."""
+
+    flaw: Flaw
+    key: str
+
+
+Remarks = tuple[Remark, ...]
+
+
+class _UnsendableError(Exception):
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw)
+        self.flaw = flaw
+
+
+def write_tags(tags: Mapping[Any, object]) -> tuple[bytes, Remarks]:
+    """The members ``revenue``, ``value`` and ``tags`` of an event, each led by a comma.
+
+    Args:
+        tags: What the caller passed, of any content; it is not kept.
+
+    Returns:
+        The JSON text, and what had to be left out or could not be read.
+    """
+    kept = tags
+    text = _plain_text(tags)
+    remarks: list[Remark] = []
+    if text is None:
+        kept, remarks = _sendable(tags)
+        text = _encode(kept)
+    members = b',"tags":' + text
+    if VALUE in kept:
+        members = _value_member(kept[VALUE], remarks) + members
+    if REVENUE in kept:
+        members = _revenue_member(kept[REVENUE], remarks) + members
+    return members, tuple(remarks)
+
+
+def _plain_text(tags: Mapping[Any, object]) -> bytes | None:
+    try:
+        for key, value in tags.items():
+            kind = type(value)
+            if kind is float:
+                if value - value != 0.0:  # type: ignore[operator]  # an infinity or NaN
+                    return None
+            elif kind not in _PLAIN:
+                return None
+            if type(key) is not str:
+                return None
+        text = _encode(tags)
+    except (UnicodeEncodeError, RuntimeError, ValueError):
+        return None  # a lone surrogate, a dict that another thread is changing, 4,300 digits
+    if len(text) > _SHORT and any(_is_beyond_double(value) for value in tags.values()):
+        return None
+    return text
+
+
+def _is_beyond_double(value: object) -> bool:
+    return isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS
+
+
+def _revenue_member(revenue: object, remarks: list[Remark]) -> bytes:
+    if type(revenue) is int:
+        return b',"revenue":' + _encode(revenue)
+    remarks.append(Remark(Flaw.REVENUE_NOT_CENTS, REVENUE))
+    return b""
+
+
+def _value_member(value: object, remarks: list[Remark]) -> bytes:
+    number = value if type(value) is float else _as_number(value)
+    if number is not None:
+        return b',"value":' + _encode(number)
+    remarks.append(Remark(Flaw.VALUE_NOT_NUMERIC, VALUE))
+    return b""
+
+
+def _as_number(value: object) -> float | None:
+    if type(value) is not int and type(value) is not str:
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _sendable(tags: Mapping[Any, object]) -> tuple[dict[str, object], list[Remark]]:
+    kept: dict[str, object] = {}
+    remarks: list[Remark] = []
+    for key, value in list(tags.items()):
+        try:
+            if value is None and key in _VANISH_WHEN_NONE:
+                continue
+            kept[_key_text(key)] = _Cleaning().clean(value, 0)
+        except _UnsendableError as error:
+            remarks.append(Remark(error.flaw, _printable(key)))
+        except Exception:  # noqa: BLE001 - a value's own code runs here and may raise anything
+            remarks.append(Remark(Flaw.NOT_JSON, _printable(key)))
+    return kept, remarks
+
+
+def _printable(key: object) -> str:
+    text = str(key) if type(key) in (str, int, float) else f"a key of type {type(key).__name__}"
+    return text.encode("utf-8", "replace").decode()
+
+
+def _key_text(key: object) -> str:
+    if isinstance(key, str):
+        return _text(key)
+    if key is None or isinstance(key, bool):
+        return _KEY_TEXT[key]
+    if isinstance(key, int):
+        return int.__repr__(key)
+    if isinstance(key, float):
+        return float.__repr__(key)
+    raise _UnsendableError(Flaw.NOT_JSON)
+
+
+def _text(value: str) -> str:
+    try:
+        return value.encode().decode()
+    except UnicodeEncodeError:
+        raise _UnsendableError(Flaw.NOT_TEXT) from None
+
+
+def _integer(value: Integral) -> int:
+    number = int(value)
+    if number.bit_length() > MAX_INTEGER_BITS:
+        raise _UnsendableError(Flaw.TOO_LARGE)
+    return number
+
+
+def _real(value: Real) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise _UnsendableError(Flaw.NOT_FINITE)
+    return number
+
+
+class _Cleaning:
+    """The walk through one tag's value, which has a bounded depth and a bounded size."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def clean(self, value: object, depth: int) -> object:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _UnsendableError(Flaw.TOO_LARGE)
+        if value is None or isinstance(value, bool):
+            return value
+        for kind, convert in _SCALARS:
+            if isinstance(value, kind):
+                return convert(value)
+        if depth >= MAX_DEPTH:
+            raise _UnsendableError(Flaw.TOO_DEEP)
+        return self._container(value, depth + 1)
+
+    def _container(self, value: object, depth: int) -> object:
+        if isinstance(value, dict):
+            return {
+                _key_text(key): self.clean(item, depth)
+                for key, item in value.items()
+                if not (item is None and key in _VANISH_WHEN_NONE)
+            }
+        if isinstance(value, list | tuple):
+            return [self.clean(item, depth) for item in value]
+        raise _UnsendableError(Flaw.NOT_JSON)
+
+
+_SCALARS: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
+    (str, _text),
+    (Integral, _integer),
+    (Real, _real),
+)

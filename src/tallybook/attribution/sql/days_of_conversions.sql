@@ -1,0 +1,3 @@
+SELECT DISTINCT date
+FROM conversions
+ORDER BY date

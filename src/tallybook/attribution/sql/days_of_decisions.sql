@@ -1,0 +1,3 @@
+SELECT DISTINCT date
+FROM decisions
+ORDER BY date

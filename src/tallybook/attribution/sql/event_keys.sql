@@ -1,0 +1,3 @@
+SELECT DISTINCT event_key
+FROM attributed
+ORDER BY event_key

@@ -1,0 +1,4 @@
+SELECT DISTINCT experiment_id
+FROM decisions
+WHERE experiment_id <> ''
+ORDER BY experiment_id

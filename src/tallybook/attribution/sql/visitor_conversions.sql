@@ -1,0 +1,18 @@
+WITH copies AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (
+            PARTITION BY account_id, entity_id, uuid, occurred_at
+            ORDER BY
+                arrived_at, visitor_id, event_key,
+                revenue NULLS FIRST, value NULLS FIRST, tags NULLS FIRST, attributes
+        ) AS copy
+    FROM conversions
+    WHERE uuid IN (SELECT uuid FROM conversions WHERE visitor_id = $visitor_id)
+)
+SELECT
+    occurred_at, arrived_at, uuid, account_id, event_key, entity_id, revenue, value, tags,
+    copy > 1 AS is_copy
+FROM copies
+WHERE visitor_id = $visitor_id
+ORDER BY occurred_at, arrived_at, uuid, entity_id, copy

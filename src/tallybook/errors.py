@@ -20,7 +20,7 @@ class TallybookError(Exception):
 
 
 class ConfigError(TallybookError):
-    """A setting has an unusable value; the message names it, what was found and what is expected."""
+    """A setting has an unusable value; the message names it, what was found, what is expected."""
 
 
 class NotFoundError(TallybookError):

@@ -63,11 +63,12 @@ class DuckDB:
             return f"CREATE TEMP VIEW {table} AS {_nothing(columns)}"
         listed = ", ".join(_literal(_WILDCARD.sub(r"[\g<0>]", file)) for file in files)
         # The first, empty part has every column: the files may lack those that were promoted later.
-        return (
-            f"CREATE TEMP VIEW {table} AS {_nothing(columns)} UNION ALL BY NAME "
-            f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true,"
-            " union_by_name = true, hive_types = {'date': DATE})"
+        parquet = (
+            f"read_parquet([{listed}], hive_partitioning = true, union_by_name = true, "
+            "hive_types = {'date': DATE})"
         )
+        empty = _nothing(columns)
+        return f"CREATE TEMP VIEW {table} AS {empty} UNION ALL BY NAME SELECT * FROM {parquet}"  # noqa: S608
 
 
 def _nothing(columns: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """What the lake's tables hold, column by column; ``docs/reference/lake.md`` says the meaning.
 
-Ids and uuids are strings and times are bigint milliseconds, so that every Parquet reader of the
-last ten years understands the files. ``date`` is the partition column and the last of the fixed ones.
+Ids and uuids are strings and times are bigint milliseconds, so that Parquet readers of the last ten
+years understand the files. ``date`` is the partition column and the last of the fixed ones.
 """
 
 from __future__ import annotations

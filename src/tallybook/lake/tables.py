@@ -1,9 +1,9 @@
 """The lake: three Delta tables into which batches are committed exactly once.
 
-A commit names its origin (``app_id``) and a ``number`` that grows with every commit from there. Both
-travel in the Delta log as an application transaction, in the same atomic step as the rows: who was
-stopped and commits again finds the number there and adds nothing. Two who commit the same number at
-once collide in the log; the loser looks again and finds it done.
+A commit names its origin (``app_id``) and a ``number`` that grows with every commit from there.
+Both travel in the Delta log as an application transaction, in the same atomic step as the rows: who
+was stopped and commits again finds the number there and adds nothing. Two who commit the same
+number at once collide in the log; the loser looks again and finds it done.
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+# Every target works on a bare machine with Python 3.11+, make and access to a package registry.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types arch docs format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamps remember what was installed, so that a second run starts at once.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Tallybook needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 2; }
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server]"
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.installed ## set up, then send traffic with a known truth and show the results beside it
+	$(BIN)/tallybook demo
+
+test: $(VENV)/.installed-dev ## set up, then run every test
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev ## formatting and lint
+	$(BIN)/ruff format --check src tests docs
+	$(BIN)/ruff check src tests docs
+
+types: $(VENV)/.installed-dev ## strict types
+	$(BIN)/mypy
+
+arch: $(VENV)/.installed-dev ## the layering contracts
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-dev ## write the pages that follow from the code
+	$(BIN)/python docs/generate.py
+
+format: $(VENV)/.installed-dev ## format and fix what can be fixed
+	$(BIN)/ruff format src tests docs
+	$(BIN)/ruff check --fix src tests docs
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

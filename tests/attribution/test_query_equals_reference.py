@@ -1,0 +1,132 @@
+"""The query and the readable reference give the same answer for every generated history."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histories import Tables, attributes, histories, metrics, questions
+from tallybook.attribution import ask, reference
+from tallybook.model.event import Received
+from tallybook.model.metric import Metric, Question
+from tallybook.model.moments import Arm
+
+unhurried = settings(deadline=None)
+
+
+def assert_same_arm(measured: Arm, expected: Arm) -> None:
+    close = {"rel": 1e-9, "abs": 1e-300}
+    ours, theirs = measured.moments, expected.moments
+    assert measured.samples == expected.samples
+    assert ours.n == theirs.n
+    if isinstance(expected.value, int):
+        assert measured.value == expected.value
+    assert measured.value == pytest.approx(expected.value, **close)
+    assert ours.mean == pytest.approx(theirs.mean, **close)
+    assert ours.m2 == pytest.approx(theirs.m2, **close)
+    assert ours.denominator_mean == pytest.approx(theirs.denominator_mean, **close)
+    assert ours.denominator_m2 == pytest.approx(theirs.denominator_m2, **close)
+    scale = math.sqrt(theirs.m2) * math.sqrt(theirs.denominator_m2)
+    assert ours.cross == pytest.approx(theirs.cross, rel=1e-9, abs=1e-9 * scale)
+
+
+@unhurried
+@given(histories(), questions, metrics)
+def test_every_arm_of_every_look_is_the_references(
+    history: Sequence[Received], question: Question, metric: Metric
+) -> None:
+    measured = {m.segment: m.looks for m in ask.measure(Tables(history), question, metric)}
+    expected = {m.segment: m.looks for m in reference.measure(history, question, metric)}
+    assert measured.keys() == expected.keys()
+    for segment, looks in measured.items():
+        assert [look.at_ms for look in looks] == [look.at_ms for look in expected[segment]]
+        for ours, theirs in zip(looks, expected[segment], strict=True):
+            assert ours.arms.keys() == theirs.arms.keys()
+            for variation, arm in ours.arms.items():
+                assert_same_arm(arm, theirs.arms[variation])
+
+
+@unhurried
+@given(histories(), questions)
+def test_exposures_and_attributed_events_are_the_references(
+    history: Sequence[Received], question: Question
+) -> None:
+    engine = Tables(history)
+    exposed = {e.segment: e for e in ask.exposures(engine, question)}
+    assert exposed == {e.segment: e for e in reference.exposures(history, question)}
+    events = ask.attributed_events(engine, question)
+    key = lambda e: (e.occurred_at, e.uuid, e.entity_id, e.visitor_id, e.variation_id, e.event_key)
+    assert sorted(events, key=key) == sorted(
+        reference.attributed_events(history, question), key=key
+    )
+    assert ask.attributed_event_keys(engine, question) == tuple(
+        sorted({e.event_key for e in events})
+    )
+
+
+@unhurried
+@given(histories(), questions, metrics, st.randoms())
+def test_the_order_of_rows_changes_no_bit(
+    history: Sequence[Received], question: Question, metric: Metric, order: random.Random
+) -> None:
+    shuffled = list(history)
+    order.shuffle(shuffled)
+    one, other = Tables(history), Tables(shuffled)
+    assert ask.measure(one, question, metric) == ask.measure(other, question, metric)
+    assert ask.exposures(one, question) == ask.exposures(other, question)
+    assert ask.attributed_events(one, question) == ask.attributed_events(other, question)
+
+
+@unhurried
+@given(histories(), questions, metrics, attributes())
+def test_attributes_of_conversions_change_no_bit_of_the_whole(
+    history: Sequence[Received], question: Question, metric: Metric, given_later: tuple
+) -> None:
+    question = replace(question, segment_by=())
+    changed = [
+        replace(
+            r,
+            batch=replace(
+                r.batch,
+                conversions=tuple(replace(c, attributes=given_later) for c in r.batch.conversions),
+            ),
+        )
+        for r in history
+    ]
+    one, other = Tables(history), Tables(changed)
+    assert ask.measure(one, question, metric) == ask.measure(other, question, metric)
+
+
+@unhurried
+@given(histories(), questions, metrics)
+def test_slices_by_exposure_add_up_to_the_whole(
+    history: Sequence[Received], question: Question, metric: Metric
+) -> None:
+    question = replace(question, segment_rule=type(question.segment_rule).EXPOSURE)
+    engine = Tables(history)
+    (whole,) = ask.measure(engine, replace(question, segment_by=()), metric)
+    slices = ask.measure(engine, question, metric)
+    for variation, arm in whole.looks[-1].arms.items():
+        parts = [s.looks[-1].arms[variation] for s in slices if variation in s.looks[-1].arms]
+        assert sum(part.samples for part in parts) == arm.samples
+        assert math.fsum(part.value for part in parts) == pytest.approx(arm.value, rel=1e-12)
+
+
+@unhurried
+@given(histories(), questions, metrics)
+def test_a_query_written_out_gives_the_rows_of_the_query(
+    history: Sequence[Received], question: Question, metric: Metric
+) -> None:
+    class Written(Tables):
+        def rows(self, text: str, parameters: object) -> list:
+            return super().rows(ask.query_text(question, metric), {})
+
+    assert ask.measure(Written(history), question, metric) == ask.measure(
+        Tables(history), question, metric
+    )

@@ -58,6 +58,11 @@ class DatafileMaker:
         self._variables: list[dict[str, Any]] = []
         self._listed: list[str] = []
         flags = [self._flag(index) for index in range(4)]
+        rules = [
+            *(e for flag in flags for e in flag["ungrouped"]),
+            *(e for flag in flags for group in flag["groups"] for e in group["experiments"]),
+            *(e for flag in flags for rollout in flag["rollouts"] for e in rollout["experiments"]),
+        ]
         return {
             "version": self._one_of("2", "3", "4", "4", "4"),
             "projectId": "1",
@@ -77,7 +82,51 @@ class DatafileMaker:
             "groups": [group for flag in flags for group in flag["groups"]],
             "rollouts": [rollout for flag in flags for rollout in flag["rollouts"]],
             "featureFlags": [flag["flag"] for flag in flags],
+            **self._all_holdouts([rule["id"] for rule in rules]),
         }
+
+    def _all_holdouts(self, rule_ids: list[str]) -> dict[str, Any]:
+        """Sections of holdouts, each there or not; few datafiles have many of them."""
+        if self._chance(0.4):
+            return {}
+        sections: dict[str, Any] = {"holdouts": [], "localHoldouts": []}
+        for _ in range(self._one_of(0, 1, 1, 2)):
+            holdout = self._holdout()
+            if self._chance(0.1):
+                holdout["includedRules"] = rule_ids[:1]  # means nothing here
+            sections["holdouts"].append(holdout)
+        for _ in range(self._one_of(0, 1, 3)):
+            some = [rule_id for rule_id in [*rule_ids, "unknown"] if self._chance(0.25)]
+            sections["localHoldouts"].append({**self._holdout(), "includedRules": some})
+        if self._chance(0.1):
+            sections["localHoldouts"].append({**self._holdout(), "includedRules": None})
+        return sections
+
+    def _holdout(self) -> dict[str, Any]:
+        identity = self._id()
+        variations = [
+            {"id": self._id(), "key": key, "featureEnabled": self._chance(0.3), "variables": []}
+            for key in ("held", "off")[: self.random.randint(1, 2)]
+        ]
+        if self._chance(0.1):
+            del variations[0]["featureEnabled"]
+        holdout: dict[str, Any] = {
+            "id": identity,
+            "key": f"holdout_{identity}",
+            "status": "Running" if self._chance(0.85) else self._one_of("Draft", "Concluded"),
+            "variations": variations,
+            "trafficAllocation": self._allocation([v["id"] for v in variations]),
+            "audienceIds": [a for a in self._audience_ids if self._chance(0.15)],
+        }
+        if self._chance(0.6):  # else most visitors would be held back
+            holdout["trafficAllocation"] = holdout["trafficAllocation"][:1]
+            for entry in holdout["trafficAllocation"]:
+                entry["endOfRange"] = self._one_of(0, 1_500, 3_000)
+        if self._chance(0.3):
+            holdout["audienceConditions"] = self._expression()
+        if self._chance(0.4):
+            holdout["excludeTargetedDeliveries"] = self._chance(0.8)
+        return holdout
 
     def _id(self) -> str:
         self._last_id += 1

@@ -33,6 +33,15 @@ FRAGMENTS = {
     "is forced in variation": ReasonKind.ALLOWLISTED,
     "Evaluating audiences": ReasonKind.AUDIENCE_CHECKING,
     "collectively evaluated": ReasonKind.AUDIENCE_CHECKED,
+    "does not meet the conditions for holdout": ReasonKind.HOLDOUT_CONDITIONS_NOT_MET,
+    "is not bucketed into any variation for holdout": ReasonKind.NOT_HELD,
+    "is bucketed into local holdout": ReasonKind.HELD_FROM_RULE,
+    "is bucketed into holdout": ReasonKind.HELD_FROM_FLAG,
+    "is bucketed into variation": ReasonKind.HELD_IN_VARIATION,
+    "excludes targeted deliveries": ReasonKind.HOLDOUT_SPARES_DELIVERIES,
+    "has excludeTargetedDeliveries": ReasonKind.DELIVERIES_NEXT,
+    "is mapped to experiment": ReasonKind.FORCED_VARIATION,
+    "Returning previously activated": ReasonKind.STORED_VARIATION,
     "does not meet audience conditions": ReasonKind.RULE_CONDITIONS_NOT_MET,
     "meets audience conditions": ReasonKind.RULE_CONDITIONS_MET,
     "does not meet conditions to be": ReasonKind.CONDITIONS_NOT_MET,
@@ -49,7 +58,14 @@ FRAGMENTS = {
 }
 # What the official SDK logs for steps that are not part of deciding one flag here.
 OTHER_LOGS = ("forced variation map", "ODP identify", "is enabled for user")
-UNKNOWN_FORCED = {ReasonKind.FORCED_FOR_FLAG_UNKNOWN, ReasonKind.FORCED_FOR_RULE_UNKNOWN}
+# Reasons that come before an experiment's own, and are repeated with them.
+EARLY = {
+    ReasonKind.FORCED_FOR_FLAG_UNKNOWN,
+    ReasonKind.FORCED_FOR_RULE_UNKNOWN,
+    ReasonKind.NOT_HELD,
+    ReasonKind.HOLDOUT_CONDITIONS_NOT_MET,
+    ReasonKind.HOLDOUT_SPARES_DELIVERIES,
+}
 
 
 class _Nowhere:
@@ -138,8 +154,8 @@ def our_decision(project: Project, flag_key: str, guest: Guest) -> dict[str, Any
 
 def assert_alike(ours: dict[str, Any], theirs: dict[str, Any], *, repeats: bool) -> None:
     # The official SDK repeats earlier reasons with every further experiment rule; we do not.
-    if repeats or UNKNOWN_FORCED & set(ours["reasons"]):
-        ours, theirs = ({**d, "reasons": sorted(set(d["reasons"]))} for d in (ours, theirs))
+    if repeats or EARLY & set(ours["reasons"]):
+        ours, theirs = ({**d, "reasons": list(dict.fromkeys(d["reasons"]))} for d in (ours, theirs))
     # As text, since NaN is not equal to itself.
     assert {k: repr(v) for k, v in ours.items()} == {k: repr(v) for k, v in theirs.items()}
 

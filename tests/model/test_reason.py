@@ -8,7 +8,7 @@ import pytest
 from tallybook.model.reason import DEBUG, ERROR, INFO, WARNING, Reason, ReasonKind, Trace
 
 NAMES = (
-    "attribute audience bucket bucketing_id conditions expected experiment expression flag got group"
+    "attribute audience bucket bucketing_id conditions expected experiment expression flag got group holdout"
     " match name parent result rollout rule type user value variable variation what"
 )
 ANYTHING = {name: f"some {name}" for name in NAMES.split()}

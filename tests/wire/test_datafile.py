@@ -109,7 +109,7 @@ def test_bytes_with_a_byte_order_mark_are_read() -> None:
 
 
 def test_fields_nothing_here_uses_are_ignored() -> None:
-    project = read_datafile(minimal(integrations=[7], experiments=[rule(percentageIncluded=3)]))
+    project = read_datafile(minimal(plugins=[7], experiments=[rule(percentageIncluded=3)]))
 
     assert project.experiment_by_id["1"].key == "rule"
 

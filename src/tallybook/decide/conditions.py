@@ -20,6 +20,7 @@ from tallybook.model.condition import (
     Or,
 )
 from tallybook.model.decision import Visitor
+from tallybook.model.memory import NO_MEMORY, Memory
 from tallybook.model.project import Experiment, Project
 from tallybook.model.reason import ReasonKind, Trace
 
@@ -33,6 +34,7 @@ class Asked(NamedTuple):
     project: Project
     visitor: Visitor
     trace: Trace
+    memory: Memory = NO_MEMORY
 
 
 def is_in_audience(rule: Experiment, asked: Asked, *, what: str, name: str) -> bool:

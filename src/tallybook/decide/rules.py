@@ -1,41 +1,64 @@
 """Verb: walk through a flag's rules until one of them decides.
 
-The order is a table, ``_STEPS``: what was forced for the flag, its experiments, its rollout. A step
-answers with a verdict or passes; a new kind of rule is one function and its line in the table.
+First what was forced for the flag, then the global holdouts, its experiments, its rollout. Each
+rule may have been forced, or be held back by holdouts of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from tallybook.decide.bucketing import bucket, bucketing_id_of
 from tallybook.decide.conditions import Asked, is_in_audience
+from tallybook.decide.experiments import choose
+from tallybook.decide.holdouts import held_from_rule, holdout_of_flag
 from tallybook.model.decision import DecisionSource, Verdict, Visitor
-from tallybook.model.project import RUNNING, Experiment, Flag, Project, Variation
+from tallybook.model.memory import NO_MEMORY, Memory
+from tallybook.model.project import Experiment, Flag, Project, Variation
 from tallybook.model.reason import ReasonKind, Trace
 
 EVERYONE_ELSE: Final = "Everyone Else"
+TARGETED_DELIVERY: Final = "td"  # the type of an experiment rule that some holdouts spare
 
 
-def decide_flag(project: Project, flag: Flag, visitor: Visitor, trace: Trace) -> Verdict:
+def decide_flag(
+    project: Project, flag: Flag, visitor: Visitor, trace: Trace, memory: Memory = NO_MEMORY
+) -> Verdict:
     """The rule and variation of ``flag`` for ``visitor``; steps taken are noted in ``trace``.
 
-    Never raises for data: what cannot be read, compared or found is noted and counts as unknown.
+    What is to be kept for the next time is recorded in the profile of ``memory``. Never raises for
+    data: what cannot be read, compared or found is noted and counts as unknown.
     """
-    asked = Asked(project, visitor, trace)
-    for step in _STEPS:
-        verdict = step(flag, asked)
-        if verdict is not None:
-            return verdict
-    return Verdict(rule=None, variation=None, source=DecisionSource.ROLLOUT)
+    asked = Asked(project, visitor, trace, memory)
+    forced = _forced_for_flag(flag, asked)
+    if forced is not None:
+        return forced
+    held = holdout_of_flag(flag, asked) if project.running_holdouts else None
+    if held is None:
+        return _by_experiments(flag, flag.experiments, asked) or _by_rollout(flag, asked)
+    holdout, verdict = held
+    if not holdout.spares_deliveries:
+        return verdict
+    trace.note(ReasonKind.HOLDOUT_SPARES_DELIVERIES, holdout=holdout.rule.key)
+    spared = [e for e in flag.experiments if e.type == TARGETED_DELIVERY]
+    decided = _by_experiments(flag, spared, asked)
+    if decided is None:
+        trace.note(ReasonKind.DELIVERIES_NEXT, flag=flag.key, holdout=holdout.rule.key)
+        decided = _by_rollout(flag, asked)
+    return replace(decided, spared_by=verdict)
 
 
 def decide_experiment(
-    project: Project, experiment: Experiment, visitor: Visitor, trace: Trace
+    project: Project,
+    experiment: Experiment,
+    visitor: Visitor,
+    trace: Trace,
+    memory: Memory = NO_MEMORY,
 ) -> Variation | None:
-    """The variation of one experiment for ``visitor``, forced decisions aside; ``None`` if none."""
-    return _choose(experiment, Asked(project, visitor, trace))
+    """The variation of one experiment for ``visitor``, forced decisions and holdouts aside."""
+    return choose(experiment, Asked(project, visitor, trace, memory))
 
 
 def _forced_for_flag(flag: Flag, asked: Asked) -> Verdict | None:
@@ -53,26 +76,24 @@ def _forced_for_flag(flag: Flag, asked: Asked) -> Verdict | None:
     return Verdict(rule=None, variation=variation, source=DecisionSource.FEATURE_TEST)
 
 
-def _by_experiments(flag: Flag, asked: Asked) -> Verdict | None:
-    for experiment in flag.experiments:
-        variation = _forced_for_rule(flag, experiment, asked) or _choose(experiment, asked)
+def _by_experiments(flag: Flag, experiments: Sequence[Experiment], asked: Asked) -> Verdict | None:
+    for experiment in experiments:
+        variation = _forced_for_rule(flag, experiment, asked)
+        if variation is None:
+            held = held_from_rule(experiment, asked)
+            if held is not None:
+                return held
+            variation = choose(experiment, asked)
         if variation is not None:
             return Verdict(experiment, variation, DecisionSource.FEATURE_TEST)
     return None
 
 
-def _by_rollout(flag: Flag, asked: Asked) -> Verdict | None:
+def _by_rollout(flag: Flag, asked: Asked) -> Verdict:
     verdict = _deliver(flag, asked)
     kind = ReasonKind.ROLLOUT_BUCKETED if verdict else ReasonKind.ROLLOUT_NOT_BUCKETED
     asked.trace.note(kind, flag=flag.key, user=asked.visitor.user_id)
-    return verdict
-
-
-_STEPS: Final[tuple[Callable[[Flag, Asked], Verdict | None], ...]] = (
-    _forced_for_flag,
-    _by_experiments,
-    _by_rollout,
-)
+    return verdict or Verdict(rule=None, variation=None, source=DecisionSource.ROLLOUT)
 
 
 def _forced_for_rule(flag: Flag, rule: Experiment, asked: Asked) -> Variation | None:
@@ -95,50 +116,6 @@ def _variation_of(flag: Flag, key: str) -> Variation | None:
     return next((variation for variation in flag.variations if variation.key == key), None)
 
 
-def _choose(experiment: Experiment, asked: Asked) -> Variation | None:
-    if experiment.status != RUNNING:
-        asked.trace.note(ReasonKind.NOT_RUNNING, experiment=experiment.key)
-        return None
-    return _allowlisted(experiment, asked) or _bucketed(experiment, asked)
-
-
-def _allowlisted(experiment: Experiment, asked: Asked) -> Variation | None:
-    user_id = asked.visitor.user_id
-    wanted = experiment.allowlist.get(user_id)
-    if wanted is None:
-        return None
-    # Found by the experiment's key: of several experiments with one key, all use the last one's
-    # variations, as the other SDKs do.
-    named = asked.project.experiment_by_key.get(experiment.key, experiment)
-    variation = named.variation_by_key.get(wanted)
-    if variation is None:
-        asked.trace.note(
-            ReasonKind.ALLOWLISTED_UNKNOWN, experiment=experiment.key, variation=wanted
-        )
-        return None
-    asked.trace.note(ReasonKind.ALLOWLISTED, user=user_id, variation=variation.key)
-    return variation
-
-
-def _bucketed(experiment: Experiment, asked: Asked) -> Variation | None:
-    note, user_id = asked.trace.note, asked.visitor.user_id
-    if not is_in_audience(experiment, asked, what="experiment", name=experiment.key):
-        note(ReasonKind.CONDITIONS_NOT_MET, user=user_id, experiment=experiment.key)
-        return None
-    bucketing_id = bucketing_id_of(asked.visitor, asked.trace)
-    variation = bucket(experiment, user_id, bucketing_id, asked.trace)
-    if variation is None:
-        note(ReasonKind.IN_NO_VARIATION, user=user_id, experiment=experiment.key)
-        return None
-    note(
-        ReasonKind.IN_VARIATION,
-        user=user_id,
-        variation=variation.key,
-        experiment=experiment.key,
-    )
-    return variation
-
-
 def _deliver(flag: Flag, asked: Asked) -> Verdict | None:
     rollout = flag.rollout
     if rollout is None:
@@ -157,6 +134,9 @@ def _by_targeting(flag: Flag, rules: Sequence[Experiment], asked: Asked) -> Verd
         forced = _forced_for_rule(flag, rule, asked)
         if forced is not None:
             return Verdict(rule, forced, DecisionSource.ROLLOUT)
+        held = held_from_rule(rule, asked)
+        if held is not None:
+            return held
         # Whom the first rule that is met does not bucket goes straight to everyone else.
         label = str(number)
         bucketing_id = bucketing_id_of(asked.visitor, asked.trace)
@@ -174,6 +154,9 @@ def _by_everyone_else(flag: Flag, rule: Experiment, asked: Asked) -> Verdict | N
     forced = _forced_for_rule(flag, rule, asked)
     if forced is not None:
         return Verdict(rule, forced, DecisionSource.ROLLOUT)
+    held = held_from_rule(rule, asked)
+    if held is not None:
+        return held
     bucketing_id = bucketing_id_of(asked.visitor, asked.trace)
     if not _meets(rule, EVERYONE_ELSE, asked):
         return None

@@ -49,9 +49,11 @@ class Visitor:
 class Verdict:
     """The outcome of deciding one flag: the rule and variation, if any, and the source.
 
-    ``rule`` is ``None`` for a flag-level forced decision and when nothing matched.
+    ``rule`` is ``None`` for a flag-level forced decision and when nothing matched. ``spared_by`` is
+    the verdict of a holdout that holds the visitor, but not where targeted deliveries decide.
     """
 
     rule: Experiment | None
     variation: Variation | None
     source: DecisionSource
+    spared_by: Verdict | None = None

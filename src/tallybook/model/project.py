@@ -27,12 +27,17 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """One arm; ``overrides`` maps a variable's *id* to its raw text."""
+    """One arm; ``overrides`` maps a variable's *id* to its raw text.
+
+    One that is not ``is_described`` leaves every variable unknown, so that not even defaults count:
+    the official SDK knows nothing of the variables of a holdout's variations.
+    """
 
     id: str
     key: str
     enabled: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
+    is_described: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,29 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdout:
+    """Visitors who are kept away from flags, or from some rules, to measure all of them together.
+
+    ``rule`` says who: it buckets like any other. ``rule_ids`` names the rules of a local holdout
+    and is ``None`` for a global one, which holds for every flag. One that ``spares_deliveries``
+    keeps its visitors away from experiments only.
+    """
+
+    rule: Experiment
+    rule_ids: tuple[str, ...] | None = None
+    spares_deliveries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """A partner of the project: where it is reached and the key it knows the project by."""
+
+    key: str
+    host: str | None = None
+    public_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """A feature flag: experiments first, then its rollout."""
 
@@ -153,7 +181,10 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Everything a client needs to decide and track, from one datafile revision."""
+    """Everything a client needs to decide and track, from one datafile revision.
+
+    ``remarks`` are sentences about what of the datafile is not used.
+    """
 
     account_id: str
     project_id: str
@@ -172,12 +203,20 @@ class Project:
     events: tuple[EventType, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     audiences: tuple[Audience, ...] = ()
+    holdouts: tuple[Holdout, ...] = ()
+    integrations: tuple[Integration, ...] = ()
+    remarks: tuple[str, ...] = field(default=(), compare=False)
     flag_by_key: Mapping[str, Flag] = field(init=False, repr=False, compare=False)
     event_by_key: Mapping[str, EventType] = field(init=False, repr=False, compare=False)
     attribute_by_key: Mapping[str, Attribute] = field(init=False, repr=False, compare=False)
     audience_by_id: Mapping[str, Audience] = field(init=False, repr=False, compare=False)
     experiment_by_id: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
     experiment_by_key: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
+    flag_experiment_ids: frozenset[str] = field(init=False, repr=False, compare=False)
+    running_holdouts: tuple[Holdout, ...] = field(init=False, repr=False, compare=False)
+    running_holdouts_by_rule: Mapping[str, tuple[Holdout, ...]] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         by_id = {e.id: e for e in self._rules()}
@@ -187,6 +226,11 @@ class Project:
         self._index("audience_by_id", {a.id: a for a in self.audiences})
         self._index("experiment_by_id", by_id)
         self._index("experiment_by_key", {e.key: e for e in by_id.values()})
+        used = frozenset(e.id for flag in self.flags for e in flag.experiments)
+        self._index("flag_experiment_ids", used)
+        running = [h for h in self.holdouts if h.rule.status == RUNNING]
+        self._index("running_holdouts", tuple(h for h in running if h.rule_ids is None))
+        self._index("running_holdouts_by_rule", _by_rule(running))
 
     def _rules(self) -> Sequence[Experiment]:
         # Ungrouped experiments, then delivery rules, then grouped ones: of equal ids the last wins.
@@ -195,5 +239,13 @@ class Project:
         grouped = [e for e in self.experiments if e.group is not None]
         return [*ungrouped, *delivery, *grouped]
 
-    def _index(self, name: str, value: Mapping[str, object]) -> None:
+    def _index(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+
+def _by_rule(holdouts: Sequence[Holdout]) -> dict[str, tuple[Holdout, ...]]:
+    found: dict[str, tuple[Holdout, ...]] = {}
+    for holdout in holdouts:
+        for rule_id in holdout.rule_ids or ():
+            found[rule_id] = (*found.get(rule_id, ()), holdout)
+    return found

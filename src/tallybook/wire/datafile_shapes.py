@@ -73,6 +73,28 @@ class GroupItem(_Shape, kw_only=True):
     experiments: list[RuleItem]
 
 
+class HoldoutItem(_Shape, kw_only=True):
+    """``holdouts[]``, where ``includedRules`` mean nothing, and ``localHoldouts[]``."""
+
+    id: str
+    key: str
+    status: str
+    variations: list[VariationItem]
+    traffic_allocation: list[RangeItem]
+    audience_ids: list[str]
+    audience_conditions: Any = None
+    included_rules: list[str] | None = None
+    exclude_targeted_deliveries: bool | None = None
+
+
+class IntegrationItem(_Shape, kw_only=True):
+    """``integrations[]``."""
+
+    key: str
+    host: str | None = None
+    public_key: str | None = None
+
+
 class RolloutItem(_Shape, kw_only=True):
     """``rollouts[]``: delivery rules in order, everyone else last."""
 
@@ -152,3 +174,6 @@ class DatafileItem(_Shape, kw_only=True):
     experiments: list[RuleItem]
     rollouts: list[RolloutItem] | None = None
     feature_flags: list[FlagItem] | None = None
+    holdouts: list[HoldoutItem] | None = None
+    local_holdouts: list[HoldoutItem] | None = None
+    integrations: list[IntegrationItem] | None = None

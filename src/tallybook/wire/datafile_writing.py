@@ -12,6 +12,7 @@ from tallybook.model.project import (
     Experiment,
     Flag,
     Group,
+    Holdout,
     Project,
     Range,
     Variable,
@@ -27,6 +28,8 @@ from tallybook.wire.datafile_shapes import (
     EventTypeItem,
     FlagItem,
     GroupItem,
+    HoldoutItem,
+    IntegrationItem,
     OverrideItem,
     RangeItem,
     RolloutItem,
@@ -76,6 +79,28 @@ def datafile_of(project: Project) -> DatafileItem:
             for r in project.rollouts
         ],
         feature_flags=[_flag(flag) for flag in project.flags],
+        holdouts=[_holdout(h) for h in project.holdouts if h.rule_ids is None] or None,
+        local_holdouts=[_holdout(h) for h in project.holdouts if h.rule_ids is not None] or None,
+        integrations=[
+            IntegrationItem(key=i.key, host=i.host, public_key=i.public_key)
+            for i in project.integrations
+        ]
+        or None,
+    )
+
+
+def _holdout(holdout: Holdout) -> HoldoutItem:
+    rule = _rule(holdout.rule)
+    return HoldoutItem(
+        id=rule.id,
+        key=rule.key,
+        status=rule.status,
+        variations=rule.variations,
+        traffic_allocation=rule.traffic_allocation,
+        audience_ids=rule.audience_ids,
+        audience_conditions=rule.audience_conditions,
+        included_rules=None if holdout.rule_ids is None else list(holdout.rule_ids),
+        exclude_targeted_deliveries=holdout.spares_deliveries or None,
     )
 
 

@@ -80,6 +80,7 @@ def weights_by_epoch(catalog: Catalog) -> list[tuple[int, tuple[str, ...], Mappi
 
 def test_an_empty_catalog_has_nothing(catalog):
     assert catalog.datafile("prod-key") is None
+    assert catalog.latest_publication() == 0
     assert not catalog.token_matches("prod-key", "sesame")
     assert catalog.experiments() == ()
     assert catalog.event_keys() == ()
@@ -91,9 +92,10 @@ def test_an_empty_catalog_has_nothing(catalog):
 
 def test_the_newest_datafile_of_an_environment_is_served(catalog):
     record(catalog, publication(1, revision(PRODUCTION, body=b"one")))
-    first = catalog.datafile("prod-key")
+    first, number = catalog.datafile("prod-key"), catalog.latest_publication()
     record(catalog, publication(2, revision(PRODUCTION, body=b"two")))
     second = catalog.datafile("prod-key")
+    assert catalog.latest_publication() > number
     assert (first.body, first.revision, first.published_at_ms) == (b"one", "1", 1000)
     assert (second.body, second.revision, second.published_at_ms) == (b"two", "2", 2000)
     assert first.etag != second.etag

@@ -60,6 +60,7 @@ class Published:
     published_at_ms: int
     etag: str
     access_token_required: bool = False
+    revision: str = ""
 
 
 @dataclass
@@ -67,6 +68,12 @@ class MemoryCatalog:
     datafiles: dict[str, Published] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
+    publications: int = 0
+
+    def latest_publication(self) -> int:
+        if self.error:
+            raise self.error
+        return self.publications
 
     def datafile(self, sdk_key: str) -> Published | None:
         if self.error:
@@ -122,9 +129,11 @@ class House:
     def publish(self, revision: str, age_ms: int, **parts: Any) -> None:
         """Publish a revision of ``shop-key``'s datafile that is ``age_ms`` old."""
         document = b'{"revision":"%s"}' % revision.encode()
+        etag = parts.pop("etag", f'"r{revision}"')
         self.catalog.datafiles["shop-key"] = Published(
-            document, self.now_ms - age_ms, parts.pop("etag", f'"r{revision}"'), **parts
+            document, self.now_ms - age_ms, etag, revision=revision, **parts
         )
+        self.catalog.publications += 1
 
     def kept(self) -> list[str]:
         """Uuids of the conversions in the lake after a drain."""

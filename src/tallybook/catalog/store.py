@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from tallybook.catalog.database import connect, exclusive, one_line_errors
@@ -119,6 +119,11 @@ class Catalog:
             return None
         body, revision, at_ms, etag, token = found
         return PublishedDatafile(body, revision, at_ms, etag, token is not None)
+
+    def latest_publication(self) -> int:
+        """The number of the newest publication of any project, 0 before the first."""
+        with self._reading() as session:
+            return session.scalar(select(func.max(PublicationRow.number))) or 0
 
     def token_matches(self, sdk_key: str, token: str) -> bool:
         """True when ``token`` is the access token of the environment with ``sdk_key``."""

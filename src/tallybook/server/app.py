@@ -1,4 +1,4 @@
-"""The ASGI application: two hot paths in front, everything else through the router."""
+"""The ASGI application: hot and long paths in front, everything else through the router."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, HTTPScope, Receive, Scope, Send
 
 import tallybook
+from tallybook.server.announcements import AnnouncementsEndpoint
 from tallybook.server.datafiles import DatafileCatalog, DatafilesEndpoint
 from tallybook.server.drainer import Drainer
 from tallybook.server.events import EventsEndpoint
 from tallybook.server.problems import PROBLEM_TYPE, ProblemError, problem_of
+from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
 from tallybook.server.watch import watch_routes
 
@@ -32,11 +34,17 @@ def build_app(
     settings: ServerSettings,
     *,
     routes: Sequence[ControllerRouterHandler] = (),
+    watch: RevisionWatch | None = None,
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> ASGIApp:
-    """The application over the drainer's collector and a catalog; ``routes`` join the router."""
+    """The application over the drainer's collector and a catalog; ``routes`` join the router.
+
+    Whoever stops the server ends ``watch``, or those who listen for revisions hold it up.
+    """
     events = EventsEndpoint(drainer.collector, settings, clock_ms)
     datafiles = DatafilesEndpoint(catalog, settings, clock_ms)
+    watch = watch or RevisionWatch(catalog, settings.announce_every_s)
+    announcements = AnnouncementsEndpoint(datafiles, watch, settings)
     router = Litestar(
         route_handlers=[*watch_routes(events, drainer), *routes],
         exception_handlers={Exception: _answer},
@@ -55,6 +63,8 @@ def build_app(
             await events(cast("HTTPScope", scope), receive, send)
         elif datafiles.serves(path):
             await datafiles(cast("HTTPScope", scope), send)
+        elif announcements.serves(path):
+            await announcements(cast("HTTPScope", scope), receive, send)
         else:
             await router(scope, receive, send)
 

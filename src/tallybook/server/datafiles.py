@@ -24,7 +24,7 @@ from tallybook.server.settings import ServerSettings
 PREFIX: Final = "/datafiles/"
 SUFFIX: Final = ".json"
 REQUEST_HEADERS: Final = "Authorization, Content-Type, If-None-Match, If-Modified-Since"
-_AUTH: Final = "auth/"  # where SDKs that were given an access token look by default
+AUTH: Final = "auth/"  # where SDKs that were given an access token look by default
 _UNSETTLED_MS: Final = 2_000
 _BEARER: Final = "bearer "
 
@@ -35,6 +35,11 @@ class Datafile(Protocol):
     @property
     def body(self) -> bytes:
         """The JSON document."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Which revision of the project it is."""
         ...
 
     @property
@@ -55,6 +60,10 @@ class Datafile(Protocol):
 
 class DatafileCatalog(Protocol):
     """Where published datafiles are looked up."""
+
+    def latest_publication(self) -> int:
+        """A number that grows with every publication, cheap to ask for."""
+        ...
 
     def datafile(self, sdk_key: str) -> Datafile | None:
         """The datafile now in force, if there is such an environment."""
@@ -94,7 +103,7 @@ class DatafilesEndpoint:
             await respond(send, HTTPStatus.NO_CONTENT, self._cors.preflight(origin))
             return
         try:
-            datafile = await self._find(scope, headers)
+            datafile = await self._asked_for(scope, headers)
         except Exception as error:  # noqa: BLE001 - whatever happens has an answer
             await respond_problem(
                 send, problem_of(error, scope["path"]), self._cors.headers(origin)
@@ -112,11 +121,19 @@ class DatafilesEndpoint:
         body = b"" if scope["method"] == "HEAD" else datafile.body
         await respond(send, HTTPStatus.OK, about, body)
 
-    async def _find(self, scope: HTTPScope, headers: Mapping[bytes, bytes]) -> Datafile:
+    async def _asked_for(self, scope: HTTPScope, headers: Mapping[bytes, bytes]) -> Datafile:
         if scope["method"] not in ("GET", "HEAD"):
             raise not_allowed("GET", "HEAD", "OPTIONS")
         path = scope["path"].removeprefix(self._root_path)
-        sdk_key = path.removeprefix(PREFIX).removesuffix(SUFFIX).removeprefix(_AUTH)
+        sdk_key = path.removeprefix(PREFIX).removesuffix(SUFFIX).removeprefix(AUTH)
+        return await self.find(sdk_key, headers)
+
+    async def find(self, sdk_key: str, headers: Mapping[bytes, bytes]) -> Datafile:
+        """The datafile for a request with these headers.
+
+        Raises:
+            ProblemError: There is none, or it is not for whoever asked.
+        """
         datafile = await asyncio.to_thread(self._catalog.datafile, sdk_key)
         if datafile is None:
             raise ProblemError(

@@ -23,6 +23,7 @@ from tallybook.log.directory import refusing
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.server.app import build_app
 from tallybook.server.drainer import Drainer
+from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
 
 __all__ = ["ServerSettings", "serve"]
@@ -60,12 +61,14 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         drainer = Drainer(
             Collector(log, lake, promoted=catalog.attribute_keys), settings.drain_every_s
         )
-        app = build_app(drainer, catalog, settings, routes=make_routes(lake, catalog))
+        watch = RevisionWatch(catalog, settings.announce_every_s)
+        routes = make_routes(lake, catalog)
+        app = build_app(drainer, catalog, settings, routes=routes, watch=watch)
         _log_to_stderr()
         _calm_garbage_collection()
         drainer.start()
         stack.callback(drainer.stop)
-        server = _Server(_config(app, settings))
+        server = _Server(_config(app, settings), watch)
         server.run(sockets=[listener])
     return 0 if server.started else 1
 
@@ -91,12 +94,20 @@ def _calm_garbage_collection() -> None:
 class _Server(uvicorn.Server):
     """Says when it listens, and takes a signal as the end of its work, not as a fault."""
 
+    def __init__(self, config: uvicorn.Config, watch: RevisionWatch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             print(f"Tallybook listening on http://{shown}:{port}", flush=True)  # noqa: T201
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._watch.end()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -27,6 +27,9 @@ class ServerSettings:
         max_reading_bytes: Bytes of unfinished bodies held in memory for all clients together.
         body_timeout_s: A client has this long to send its body.
         drain_every_s: How long an acknowledged event may wait before it goes into the lake.
+        announce_every_s: How often the catalog is asked for new revisions while somebody listens.
+        heartbeat_s: How long a listener hears nothing at most.
+        max_listeners: Who may listen for new revisions at the same time.
         stop_within_s: How long requests under way may take when the server is told to stop.
     """
 
@@ -42,6 +45,9 @@ class ServerSettings:
     max_reading_bytes: int = 256 * 2**20
     body_timeout_s: float = 30.0
     drain_every_s: float = 1.0
+    announce_every_s: float = 0.5
+    heartbeat_s: float = 15.0
+    max_listeners: int = 1_000
     stop_within_s: float = 20.0
 
     @property

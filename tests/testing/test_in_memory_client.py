@@ -186,6 +186,14 @@ def test_a_copy_of_production_answers_until_told_otherwise() -> None:
         assert len(client.tracked("purchase")) == 1
 
 
+def test_a_holdout_keeps_nobody_from_a_flag_that_was_set() -> None:
+    holdout = {**shop.rule(9, "nobody"), "variations": [{"id": "901", "key": "off"}]}
+    with InMemoryClient(json.dumps(shop.datafile(holdouts=[holdout]))) as client:
+        assert decide(client, "tested").variation_key == "off"
+        client.set_flag("tested", variation="test_on")
+        assert decide(client, "tested").variation_key == "test_on"
+
+
 def test_a_value_of_another_type_than_the_variable_is_refused() -> None:
     with InMemoryClient(json.dumps(shop.datafile())) as client:
         with pytest.raises(

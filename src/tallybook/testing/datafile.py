@@ -139,9 +139,14 @@ class DatafileBuilder:
         return self._keep(plan)
 
     def build(self) -> bytes:
-        """The datafile, each time as a new revision."""
+        """The datafile, each time as a new revision.
+
+        Once a flag was set there are no holdouts any more: they would keep some users from it.
+        """
         self._builds += 1
         project = replace(self._base, revision=f"{self._base.revision}-{self._builds}")
+        if self._plans:
+            project = replace(project, holdouts=())
         for plan in self._plans.values():
             project = with_flag(project, plan)
         return write_datafile(project)

@@ -33,8 +33,8 @@ test: $(VENV)/.installed-dev ## set up, then run every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## formatting and lint
-	$(BIN)/ruff format --check src tests docs
-	$(BIN)/ruff check src tests docs
+	$(BIN)/ruff format --check src tests docs examples
+	$(BIN)/ruff check src tests docs examples
 
 types: $(VENV)/.installed-dev ## strict types
 	$(BIN)/mypy
@@ -46,8 +46,8 @@ docs: $(VENV)/.installed-dev ## write the pages that follow from the code
 	$(BIN)/python docs/generate.py
 
 format: $(VENV)/.installed-dev ## format and fix what can be fixed
-	$(BIN)/ruff format src tests docs
-	$(BIN)/ruff check --fix src tests docs
+	$(BIN)/ruff format src tests docs examples
+	$(BIN)/ruff check --fix src tests docs examples
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

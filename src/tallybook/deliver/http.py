@@ -55,18 +55,9 @@ class KeepAliveHttp:
             return Reply(NO_ANSWER, text=f"{type(error).__name__}: {error}")
 
     def _pool(self, url: str) -> PoolManager:
-        import urllib3  # noqa: PLC0415 - see above
-
         pool = self._pools.get(url)
         if pool is None:
-            proxy = _proxy(url)
-            timeout = urllib3.Timeout(connect=self._timeout_s, read=self._timeout_s)
-            pool = (
-                urllib3.ProxyManager(proxy, timeout=timeout, retries=False)
-                if proxy
-                else urllib3.PoolManager(timeout=timeout, retries=False)
-            )
-            self._pools[url] = pool
+            pool = self._pools[url] = pool_for(url, self._timeout_s)
         return pool
 
     def _reply(self, response: BaseHTTPResponse, *, is_whole: bool) -> Reply:
@@ -85,6 +76,17 @@ class KeepAliveHttp:
             headers=headers,
             retry_after_s=retry_after_s(headers.get("retry-after"), self._wall_clock),
         )
+
+
+def pool_for(url: str, timeout_s: float) -> PoolManager:
+    """Connections to ``url``, through the proxy the environment names; nothing is retried."""
+    import urllib3  # noqa: PLC0415 - see above
+
+    proxy = _proxy(url)
+    timeout = urllib3.Timeout(connect=timeout_s, read=timeout_s)
+    if proxy:
+        return urllib3.ProxyManager(proxy, timeout=timeout, retries=False)
+    return urllib3.PoolManager(timeout=timeout, retries=False)
 
 
 def _proxy(url: str) -> str | None:

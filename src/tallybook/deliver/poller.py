@@ -17,6 +17,7 @@ from tallybook.deliver.answer import Http, Reply, backoff_s
 from tallybook.deliver.process import tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import PollingSettings, Surroundings
+from tallybook.deliver.stream import RevisionStream, events_url
 
 THREAD_NAME: Final = "tallybook-polling"
 
@@ -52,17 +53,24 @@ class Poller:
         self._conditions: dict[str, str] = {}
         self._failures = 0
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._stream = self._make_stream() if settings.stream else None
         tell_of_forks(self)
 
     def start(self) -> None:
         """Ask for the first time at once, on a thread of its own."""
         self._thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
         self._thread.start()
+        if self._stream is not None:
+            self._stream.start()
 
     def stop(self, timeout_s: float = 0.2) -> None:
         """Ask no more; a question under way is not waited for longer than ``timeout_s``."""
         self._stop.set()
+        self._wake.set()
+        if self._stream is not None:
+            self._stream.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
@@ -87,10 +95,26 @@ class Poller:
     def begin_in_child(self) -> None:
         """Go on asking, if the parent was."""
         was_asking = self._thread is not None and not self._stop.is_set()
-        self._stop = threading.Event()
+        self._stop, self._wake = threading.Event(), threading.Event()
         self._http.abandon()
+        if self._stream is not None:
+            self._stream.abandon()
         if was_asking:
             self.start()
+
+    def _make_stream(self) -> RevisionStream | None:
+        url = events_url(self._url)
+        if url is None:
+            message = "%s: no events, only polling: the address does not end with .json"
+            self._log.say(logging.WARNING, "stream", message, self._url)
+            return None
+        return RevisionStream(url, self._headers, self._hear, self._settings, self._surroundings)
+
+    def _hear(self, etag: str) -> None:
+        """A new revision is announced; the one that is there already is no news."""
+        known = self._conditions.get("If-None-Match", "")
+        if etag != known.removeprefix("W/").strip('"'):
+            self._wake.set()
 
     def _fault(self, reply: Reply) -> str | None:
         if reply.status == HTTPStatus.NOT_MODIFIED:
@@ -108,9 +132,13 @@ class Poller:
         return None
 
     def _work(self) -> None:
-        stop = self._stop
+        stop, wake = self._stop, self._wake
         wait_s = 0.0
-        while not stop.wait(wait_s):
+        while True:
+            wake.wait(wait_s)
+            wake.clear()  # before asking: what is announced meanwhile is asked for again
+            if stop.is_set():
+                return
             try:
                 wait_s = self.step()
             except Exception as error:  # noqa: BLE001 - polling must outlive any fault

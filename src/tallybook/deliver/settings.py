@@ -61,12 +61,14 @@ class PollingSettings:
     """How often a datafile is asked for, in seconds.
 
     ``interval_s`` is stretched or shortened by up to a tenth at random, so that clients do not ask
-    in step.
+    in step. With ``stream`` a Tallybook server tells of each new revision, which is then asked for
+    at once; it costs a connection and a thread.
     """
 
     interval_s: float = 60.0
     request_timeout_s: float = 10.0
     backoff_base_s: float = 0.5
+    stream: bool = False
 
     def __post_init__(self) -> None:
         _check_positive(self, may_be_zero=set())
@@ -83,7 +85,7 @@ class Surroundings:
 def _check_positive(settings: DeliverySettings | PollingSettings, *, may_be_zero: set[str]) -> None:
     for field in fields(settings):
         value = getattr(settings, field.name)
-        if field.name == "gzip":
+        if field.name in ("gzip", "stream"):
             continue
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and field.type == "int" and not isinstance(value, int):

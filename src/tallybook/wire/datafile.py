@@ -35,6 +35,16 @@ def read_datafile(text: str | bytes) -> Project:
         DatafileError: The text is no JSON, a required field is missing, a field has another type
             than it should, an id refers to nothing, or the version is not among ``VERSIONS``.
     """
+    return project_of(parse_datafile(text))
+
+
+def parse_datafile(text: str | bytes) -> DatafileItem:
+    """The datafile as it is written, checked field by field; ids in it may still lead nowhere.
+
+    Raises:
+        DatafileError: The text is no JSON, a field is missing or has another type than it should,
+            or the version is not among ``VERSIONS``.
+    """
     if isinstance(text, bytes):
         text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
@@ -46,7 +56,7 @@ def read_datafile(text: str | bytes) -> Project:
     if item.version not in VERSIONS:
         known = ", ".join(f'"{version}"' for version in VERSIONS)
         raise DatafileError("$.version", f'expected one of {known}, got "{item.version}"')
-    return project_of(item)
+    return item
 
 
 def write_datafile(project: Project) -> bytes:

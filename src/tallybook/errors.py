@@ -4,6 +4,7 @@
 ├── ``ConfigError``          you: a setting, flag or environment variable
 ├── ``DefinitionError``      you: a definition file
 ├── ``NotFoundError``        you: a key or id that nothing here has
+├── ``InputError``           you: what a call was passed, or what the datafile says of it
 ├── ``DatafileError``        the publisher of the datafile
 ├── ``BatchError``           the sender of an Event API body
 ├── ``ImportDataError``      the producer of an export that was to be imported
@@ -25,6 +26,19 @@ class ConfigError(TallybookError):
 
 class NotFoundError(TallybookError):
     """Something asked for by key or id is not there."""
+
+
+class InputError(TallybookError):
+    """A call came upon something it could not use; never raised, but handed to an error handler.
+
+    Attributes:
+        subject: What it was: ``attributes``, ``event_tags``, or the kind of thing that the datafile
+            does not have (``experiment``, ``variation``, ``audience``, ``event``, ``attribute``).
+    """
+
+    def __init__(self, subject: str, message: str) -> None:
+        super().__init__(message)
+        self.subject = subject
 
 
 class _AtPathError(TallybookError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tallybook.client.client import Client
 from tallybook.client.context import Decision, DecisionContext, ForcedDecision, UserContext
+from tallybook.client.faults import ErrorHandler
+from tallybook.client.memories import UserProfileService
 from tallybook.client.settings import ClientSettings
 from tallybook.deliver.settings import DeliverySettings, PollingSettings
 
@@ -13,7 +15,9 @@ __all__ = [
     "Decision",
     "DecisionContext",
     "DeliverySettings",
+    "ErrorHandler",
     "ForcedDecision",
     "PollingSettings",
     "UserContext",
+    "UserProfileService",
 ]

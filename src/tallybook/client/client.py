@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self, Unpack, overload
+from typing import Any, Final, Self, Unpack, overload
 
 from tallybook.client.addresses import Addresses
+from tallybook.client.background import outbox_for, retire, start_polling
 from tallybook.client.context import Guest, UserContext
 from tallybook.client.deciding import Decider
+from tallybook.client.desk import Desk
+from tallybook.client.experiments import Experiments
+from tallybook.client.faults import Faults
+from tallybook.client.features import Features
+from tallybook.client.impressions import Impressions
+from tallybook.client.memories import Memories
 from tallybook.client.recording import Recorder, log_event_teller
 from tallybook.client.revision import Revisions
 from tallybook.client.settings import ClientOptions, ClientSettings
 from tallybook.client.tracking import Tracker
-from tallybook.deliver.http import KeepAliveHttp
-from tallybook.deliver.outbox import Outbox
-from tallybook.deliver.poller import Poller
+from tallybook.client.waiting import first_of, wait_for_first
 from tallybook.deliver.tally import DeliveryStats
 from tallybook.errors import ConfigError
 from tallybook.model.decision import Visitor
+from tallybook.model.optimizely_config import OptimizelyConfig
 from tallybook.notify import NotificationCenter
 
 CLOSE_TIMEOUT_S: Final = 10.0
+
+Attributes = Mapping[str, object] | None
 
 _logger: Final = logging.getLogger("tallybook")
 
@@ -73,33 +80,31 @@ class Client:
         if datafile is None and datafile_url is None:
             raise ConfigError("a client needs a datafile, an sdk_key or a datafile_url")
         self.notifications = NotificationCenter()
-        self._revisions = Revisions(addresses, settings, self.notifications)
+        faults = Faults(settings.error_handler)
+        self._revisions = Revisions(addresses, settings, self.notifications, faults)
         if datafile is not None:
             self._revisions.install(datafile)
-        self._outbox = _outbox(settings, server_url)
+        self._outbox = outbox_for(settings, server_url)
         self._outbox.announce_to(log_event_teller(self.notifications))
-        recorder = Recorder(self._outbox, settings)
-        self._tracker = Tracker(self._revisions, recorder, self.notifications)
-        self._decider = Decider(
-            self._revisions, recorder, self.notifications, settings.default_decide_options
+        recorder = Recorder(self._outbox, settings, faults)
+        self._tracker = Tracker(self._revisions, recorder, self.notifications, faults)
+        desk = Desk(
+            self._revisions,
+            Impressions(recorder, self.notifications),
+            self.notifications,
+            Memories(settings.user_profile_service),
+            faults,
         )
-        self._poller = self._start_polling(datafile_url, settings) if datafile_url else None
+        self._decider = Decider(desk, settings.default_decide_options)
+        self._experiments = Experiments(desk)
+        self._features = Features(desk)
+        self._poller = (
+            start_polling(datafile_url, self._revisions.offer, settings) if datafile_url else None
+        )
         # User contexts hold the tracker: when neither they nor the client are left, nobody can
         # track any more, and what works in the background may finish and end.
-        leave = weakref.finalize(self._tracker, _retire, self._outbox, self._poller)
+        leave = weakref.finalize(self._tracker, retire, self._outbox, self._poller)
         leave.atexit = False
-
-    def _start_polling(self, url: str, settings: ClientSettings) -> Poller:
-        poller = Poller(
-            url,
-            self._revisions.offer,
-            settings.http or KeepAliveHttp(settings.polling.request_timeout_s),
-            settings.polling,
-            access_token=settings.datafile_access_token,
-            surroundings=settings.surroundings,
-        )
-        poller.start()
-        return poller
 
     @overload
     def create_user_context(
@@ -134,6 +139,95 @@ class Client:
         """Record a conversion without a user context; see :meth:`UserContext.track_event`."""
         self._tracker.track(event_key, user_id, attributes, event_tags)
 
+    def activate(
+        self, experiment_key: str, user_id: str, attributes: Attributes = None
+    ) -> str | None:
+        """The key of the user's variation in an experiment, recorded as shown; ``None`` if none."""
+        return self._experiments.activate(experiment_key, user_id, attributes)
+
+    def get_variation(
+        self, experiment_key: str, user_id: str, attributes: Attributes = None
+    ) -> str | None:
+        """:meth:`activate` without recording anything."""
+        return self._experiments.get_variation(experiment_key, user_id, attributes)
+
+    def set_forced_variation(
+        self, experiment_key: str, user_id: str, variation_key: str | None
+    ) -> bool:
+        """Force a variation on this client, or with ``None`` none any more; true if that worked."""
+        return self._experiments.set_forced(experiment_key, user_id, variation_key)
+
+    def get_forced_variation(self, experiment_key: str, user_id: str) -> str | None:
+        """The key of the variation that is forced on this client."""
+        return self._experiments.get_forced(experiment_key, user_id)
+
+    def is_feature_enabled(
+        self, feature_key: str, user_id: str, attributes: Attributes = None
+    ) -> bool:
+        """True when the flag is on; what an experiment decided is recorded as shown."""
+        return self._features.is_enabled(feature_key, user_id, attributes)
+
+    def get_enabled_features(self, user_id: str, attributes: Attributes = None) -> list[str]:
+        """The keys of all flags that are on, each as by :meth:`is_feature_enabled`."""
+        return self._features.enabled_keys(user_id, attributes)
+
+    def get_feature_variable(
+        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
+    ) -> Any:
+        """A variable's value in its own type; ``None`` if there is none. Nothing is recorded."""
+        names = (feature_key, variable_key)
+        return self._features.variable(names, user_id, attributes, wanted=None)
+
+    def get_feature_variable_boolean(
+        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
+    ) -> bool | None:
+        """:meth:`get_feature_variable` of a variable of type ``boolean`` only."""
+        names = (feature_key, variable_key)
+        value: bool | None = self._features.variable(names, user_id, attributes, wanted="boolean")
+        return value
+
+    def get_feature_variable_double(
+        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
+    ) -> float | None:
+        """:meth:`get_feature_variable` of a variable of type ``double`` only."""
+        names = (feature_key, variable_key)
+        value: float | None = self._features.variable(names, user_id, attributes, wanted="double")
+        return value
+
+    def get_feature_variable_integer(
+        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
+    ) -> int | None:
+        """:meth:`get_feature_variable` of a variable of type ``integer`` only."""
+        names = (feature_key, variable_key)
+        value: int | None = self._features.variable(names, user_id, attributes, wanted="integer")
+        return value
+
+    def get_feature_variable_string(
+        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
+    ) -> str | None:
+        """:meth:`get_feature_variable` of a variable of type ``string`` only."""
+        names = (feature_key, variable_key)
+        value: str | None = self._features.variable(names, user_id, attributes, wanted="string")
+        return value
+
+    def get_feature_variable_json(
+        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
+    ) -> Any:
+        """:meth:`get_feature_variable` of a variable of type ``json`` only."""
+        names = (feature_key, variable_key)
+        return self._features.variable(names, user_id, attributes, wanted="json")
+
+    def get_all_feature_variables(
+        self, feature_key: str, user_id: str, attributes: Attributes = None
+    ) -> dict[str, Any] | None:
+        """All variables of a flag by key; ``None`` if it is unknown. Nothing is recorded."""
+        return self._features.all_variables(feature_key, user_id, attributes)
+
+    def get_optimizely_config(self) -> OptimizelyConfig | None:
+        """The datafile described by key, once somebody asks; ``None`` before there is one."""
+        revision = self._revisions.newest
+        return revision.description.config() if revision else None
+
     @property
     def is_ready(self) -> bool:
         """True when there is a datafile to decide by."""
@@ -141,31 +235,11 @@ class Client:
 
     def wait_until_ready(self, timeout_s: float | None = None) -> bool:
         """Wait for the first datafile, at most ``timeout_s``; true when there is one."""
-        arrived = threading.Event()
-        self._revisions.when_ready(arrived.set)
-        arrived.wait(timeout_s)
-        self._revisions.forget(arrived.set)
-        return self.is_ready
+        return wait_for_first(self._revisions, timeout_s)
 
     async def ready(self, timeout_s: float | None = None) -> bool:
         """:meth:`wait_until_ready` for a coroutine; the event loop goes on meanwhile."""
-        import asyncio  # noqa: PLC0415 - 40 ms that only its users pay
-
-        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
-
-        def tell() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(arrived.set)
-
-        self._revisions.when_ready(tell)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await arrived.wait()
-        except TimeoutError:
-            pass
-        finally:
-            self._revisions.forget(tell)
-        return self.is_ready
+        return await first_of(self._revisions, timeout_s)
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Deliver what waits, at most ``timeout_s``; true when everything tracked so far was."""
@@ -185,7 +259,7 @@ class Client:
 
     async def aclose(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
         """:meth:`close` for a coroutine; the event loop goes on meanwhile."""
-        import asyncio  # noqa: PLC0415 - see ready()
+        import asyncio  # noqa: PLC0415 - 40 ms that only its users pay
 
         return await asyncio.to_thread(self.close, timeout_s)
 
@@ -214,20 +288,6 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def _outbox(settings: ClientSettings, server_url: str | None) -> Outbox:
-    delivery = settings.delivery
-    if delivery.gzip is None:
-        delivery = replace(delivery, gzip=bool(server_url) and settings.event_url is None)
-    http = settings.http or KeepAliveHttp(delivery.request_timeout_s)
-    return Outbox(delivery, http, surroundings=settings.surroundings)
-
-
-def _retire(outbox: Outbox, poller: Poller | None) -> None:
-    outbox.retire()
-    if poller is not None:
-        poller.stop(timeout_s=0)
 
 
 def _name(value: object) -> str:

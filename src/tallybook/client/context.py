@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from tallybook.model.decision import Visitor
 from tallybook.model.project import Project
@@ -73,14 +73,21 @@ class Decision:
         }
 
 
+class Written(NamedTuple):
+    """What events say of a visitor of a project, and which attributes they leave out."""
+
+    project: Project
+    visitor: Visitor
+    author: bytes
+    left_out: tuple[str, ...]
+
+
 class Guest:
     """A visitor together with what was already written about them, for one project."""
 
     __slots__ = ("visitor", "written")
 
-    def __init__(
-        self, visitor: Visitor, written: tuple[Project, Visitor, bytes] | None = None
-    ) -> None:
+    def __init__(self, visitor: Visitor, written: Written | None = None) -> None:
         self.visitor = visitor
         self.written = written
 

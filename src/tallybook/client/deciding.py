@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallybook.client.context import Decision, Guest, UserContext
-from tallybook.client.recording import Recorder, told
-from tallybook.client.revision import Revision, Revisions
-from tallybook.decide.rules import decide_flag
+from tallybook.client.desk import Desk, Judgement, log_steps
+from tallybook.client.impressions import Shown
+from tallybook.client.revision import Revision
 from tallybook.decide.variables import variable_values
 from tallybook.model.decision import DecideOption, DecisionSource, Verdict
-from tallybook.model.project import Experiment, Flag
-from tallybook.model.reason import Reason, ReasonKind, Trace
-from tallybook.notify import NotificationCenter, NotificationType
-from tallybook.wire.batch_writer import decision_item
+from tallybook.model.project import Flag
+from tallybook.model.reason import Reason, ReasonKind
+from tallybook.notify import NotificationType
 
 _DECISION: Final = NotificationType.DECISION.value
-_ACTIVATE: Final = NotificationType.ACTIVATE.value
 _FLAG: Final = "flag"  # the type of decision, as listeners know it
-_NO_RULE: Final = Experiment("", "", "", "", (), ())  # what listeners get where no rule decided
 _ALWAYS_SHOWN: Final = frozenset({DecisionSource.FEATURE_TEST, DecisionSource.HOLDOUT})
 
 _logger: Final = logging.getLogger("tallybook")
@@ -40,21 +37,13 @@ class _Call:
 class Decider:
     """Decides flags for one client's users. Never raises for data."""
 
-    def __init__(
-        self,
-        revisions: Revisions,
-        recorder: Recorder,
-        notifications: NotificationCenter,
-        default_options: Iterable[str],
-    ) -> None:
-        self._revisions = revisions
-        self._recorder = recorder
-        self._notifications = notifications
+    def __init__(self, desk: Desk, default_options: Iterable[str]) -> None:
+        self._desk = desk
         self._defaults = frozenset(map(str, default_options))
 
     def decide(self, asker: UserContext, guest: Guest, key: object, options: object) -> Decision:
         """Decide one flag, also when it is off: ``ENABLED_FLAGS_ONLY`` does not apply."""
-        revision = self._revisions.newest
+        revision = self._desk.revisions.newest
         if not isinstance(key, str):
             return _undecided(asker, key, ReasonKind.FLAG_UNKNOWN)
         if revision is None:
@@ -63,7 +52,7 @@ class Decider:
         if flag is None:
             return _undecided(asker, key, ReasonKind.FLAG_UNKNOWN)
         call = _Call(revision, asker, guest, self._options(options))
-        return self._settle(call, flag, *_judge(call, flag))
+        return self._settle(call, *self._judge(call, (flag,)))
 
     def decide_for_keys(
         self, asker: UserContext, guest: Guest, keys: object, options: object
@@ -72,7 +61,7 @@ class Decider:
         if not isinstance(keys, list | tuple | set | frozenset):
             _logger.error("No flags are decided: keys must be a list, not %s.", type(keys).__name__)
             return {}
-        revision = self._revisions.newest
+        revision = self._desk.revisions.newest
         if revision is None:
             return {}
         by_key = revision.project.flag_by_key
@@ -82,7 +71,7 @@ class Decider:
 
     def decide_all(self, asker: UserContext, guest: Guest, options: object) -> dict[str, Decision]:
         """Decide every flag."""
-        revision = self._revisions.newest
+        revision = self._desk.revisions.newest
         if revision is None:
             _logger.error("No flags are decided: there is no valid datafile yet.")
             return {}
@@ -101,8 +90,8 @@ class Decider:
         self, call: _Call, keys: Iterable[str], flags: Iterable[Flag]
     ) -> dict[str, Decision]:
         # All are decided before the first is told: a listener cannot change what others get.
-        judged = [(flag, _judge(call, flag)) for flag in flags]
-        settled = {flag.key: self._settle(call, flag, *judgement) for flag, judgement in judged}
+        judged = self._judge(call, flags)
+        settled = {judgement.flag.key: self._settle(call, judgement) for judgement in judged}
         is_brief = DecideOption.ENABLED_FLAGS_ONLY in call.options
         decisions: dict[str, Decision] = {}
         for key in keys:
@@ -113,15 +102,18 @@ class Decider:
                 decisions[key] = decision
         return decisions
 
-    def _settle(self, call: _Call, flag: Flag, verdict: Verdict, trace: Trace) -> Decision:
+    def _judge(self, call: _Call, flags: Iterable[Flag]) -> list[Judgement]:
+        with_profile = DecideOption.IGNORE_USER_PROFILE_SERVICE not in call.options
+        return self._desk.judge(call.revision, call.guest.visitor, flags, with_profile=with_profile)
+
+    def _settle(self, call: _Call, judgement: Judgement) -> Decision:
+        flag, verdict, trace = judgement
         variation, rule = verdict.variation, verdict.rule
         enabled = variation is not None and variation.enabled
-        is_sent = self._is_shown(call, verdict)
-        if is_sent:
-            self._send_impression(call, flag, verdict, enabled=enabled)
+        is_sent = self._show(call, flag, verdict, enabled=enabled)
         with_variables = DecideOption.EXCLUDE_VARIABLES not in call.options
         variables = variable_values(flag, variation, trace) if with_variables else {}
-        steps = _log_steps(trace, wanted=DecideOption.INCLUDE_REASONS in call.options)
+        steps = log_steps(trace, wanted=DecideOption.INCLUDE_REASONS in call.options)
         decision = Decision(
             variation_key=variation.key if variation else None,
             enabled=enabled,
@@ -132,33 +124,31 @@ class Decider:
             reasons=[step.text for step in steps],
             steps=steps,
         )
-        if self._notifications.has_listeners(_DECISION):
+        if self._desk.notifications.has_listeners(_DECISION):
             self._tell_decision(decision, verdict, is_sent=is_sent)
         return decision
 
-    def _is_shown(self, call: _Call, verdict: Verdict) -> bool:
+    def _show(self, call: _Call, flag: Flag, verdict: Verdict, *, enabled: bool) -> bool:
+        """Send the impressions that are wanted; true when there were some."""
         if DecideOption.DISABLE_DECISION_EVENT in call.options:
             return False
-        return verdict.source in _ALWAYS_SHOWN or call.revision.project.send_flag_decisions
+        is_held = verdict.source is DecisionSource.HOLDOUT
+        spared_by = None if is_held else verdict.spared_by
+        if spared_by is not None:
+            is_on = spared_by.variation is not None and spared_by.variation.enabled
+            self._send_impression(call, flag, spared_by, enabled=is_on)
+        is_shown = verdict.source in _ALWAYS_SHOWN or call.revision.project.send_flag_decisions
+        if is_shown:
+            self._send_impression(call, flag, verdict, enabled=enabled)
+        return is_shown or spared_by is not None
 
     def _send_impression(self, call: _Call, flag: Flag, verdict: Verdict, *, enabled: bool) -> None:
-        decided = decision_item(flag.key, verdict, enabled=enabled)
-        item = self._recorder.impression(call.revision, call.guest, decided)
-        if item is None or not self._notifications.has_listeners(_ACTIVATE):
-            return
-        visitor = call.guest.visitor
-        self._notifications.send_notifications(
-            _ACTIVATE,
-            verdict.rule or _NO_RULE,
-            visitor.user_id,
-            dict(visitor.attributes),
-            verdict.variation,
-            told(call.revision, item),
-        )
+        shown, attributes = Shown(flag, verdict, enabled), call.guest.visitor.attributes
+        self._desk.impressions.send(call.revision, call.guest, shown, attributes)
 
     def _tell_decision(self, decision: Decision, verdict: Verdict, *, is_sent: bool) -> None:
         asker = decision.user_context
-        self._notifications.send_notifications(
+        self._desk.notifications.send_notifications(
             _DECISION,
             _FLAG,
             asker.user_id,
@@ -175,20 +165,6 @@ class Decider:
                 "variation_id": verdict.variation.id if verdict.variation else None,
             },
         )
-
-
-def _judge(call: _Call, flag: Flag) -> tuple[Verdict, Trace]:
-    trace = Trace()
-    return decide_flag(call.revision.project, flag, call.guest.visitor, trace), trace
-
-
-def _log_steps(trace: Trace, *, wanted: bool) -> tuple[Reason, ...]:
-    """Log the steps as loud as they are; those that are reasons, if they are wanted."""
-    reasons = trace.reasons
-    for reason in reasons:
-        if _logger.isEnabledFor(reason.level):
-            _logger.log(reason.level, "%s", reason.text)
-    return tuple(reason for reason in reasons if reason.is_reason) if wanted else ()
 
 
 def _undecided(asker: UserContext, key: object, why: ReasonKind | None) -> Decision:

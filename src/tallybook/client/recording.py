@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from msgspec import json
 
-from tallybook.client.context import Guest
+from tallybook.client.context import Guest, Written
+from tallybook.client.faults import Faults
 from tallybook.client.identities import Identities
 from tallybook.client.revision import Revision
 from tallybook.client.settings import ClientSettings
@@ -46,8 +47,9 @@ _SAYINGS: Final[Mapping[Flaw, tuple[int, str]]] = {
 class Recorder:
     """Writes events of one client and hands them to its outbox."""
 
-    def __init__(self, outbox: Outbox, settings: ClientSettings) -> None:
+    def __init__(self, outbox: Outbox, settings: ClientSettings, faults: Faults) -> None:
         self._outbox = outbox
+        self._faults = faults
         self._now_ms = settings.clock_ms
         self._new_uuid = _in_bytes(settings.new_uuid) if settings.new_uuid else Identities()
 
@@ -83,8 +85,10 @@ class Recorder:
     def _author(self, revision: Revision, guest: Guest) -> bytes | None:
         project, visitor = revision.project, guest.visitor
         written = guest.written
-        if written is not None and written[1] is visitor and written[0] is project:
-            return written[2]
+        if written is not None and written.visitor is visitor and written.project is project:
+            if written.left_out:
+                self._tell(written.left_out)
+            return written.author
         try:
             author, remarks = write_author(project, visitor.user_id, visitor.attributes)
         except UnicodeEncodeError:
@@ -94,8 +98,14 @@ class Recorder:
             )
             return None
         self._remark(remarks)
-        guest.written = (project, visitor, author)
+        left_out = tuple(r.key for r in remarks if r.flaw is Flaw.ATTRIBUTE_UNKNOWN)
+        guest.written = Written(project, visitor, author, left_out)
+        self._tell(left_out)
         return author
+
+    def _tell(self, left_out: tuple[str, ...]) -> None:
+        for key in left_out:
+            self._faults.tell("attribute", f"The datafile has no attribute {key!r}.")
 
     def _remark(self, remarks: Remarks) -> None:
         for remark in remarks:

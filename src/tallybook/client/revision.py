@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallybook.client.addresses import Addresses
+from tallybook.client.faults import Faults
 from tallybook.client.settings import ClientSettings
 from tallybook.deliver.journal import Envelope
 from tallybook.errors import DatafileError
 from tallybook.model.event import Sender
+from tallybook.model.optimizely_config import OptimizelyConfig
 from tallybook.model.project import Project
 from tallybook.notify import NotificationCenter, NotificationType
 from tallybook.wire.batch_writer import BATCH_CLOSING, EventHead, write_head, write_opening
 from tallybook.wire.datafile import read_datafile
+from tallybook.wire.optimizely_config import describe_datafile
 
 _logger: Final = logging.getLogger("tallybook")
 
@@ -28,10 +31,34 @@ class Revision:
     project: Project
     envelope: Envelope
     heads: Mapping[str, EventHead]
+    description: Description
 
 
-def prepare(project: Project, addresses: Addresses, settings: ClientSettings) -> Revision:
-    """Write once what every event of the project repeats."""
+class Description:
+    """A datafile described, once somebody asks for it."""
+
+    __slots__ = ("_config", "_lock", "_text")
+
+    def __init__(self, text: str | bytes) -> None:
+        self._text = text
+        self._lock = threading.Lock()
+        self._config: OptimizelyConfig | None = None
+
+    def config(self) -> OptimizelyConfig:
+        """The description, always the same object."""
+        with self._lock:
+            if self._config is None:
+                self._config = describe_datafile(self._text)
+            return self._config
+
+
+def prepare(datafile: str | bytes, addresses: Addresses, settings: ClientSettings) -> Revision:
+    """Read a datafile, and write once what every event of the project repeats.
+
+    Raises:
+        DatafileError: It cannot be read.
+    """
+    project = read_datafile(datafile)
     sender = Sender(
         account_id=project.account_id,
         project_id=project.project_id,
@@ -43,7 +70,7 @@ def prepare(project: Project, addresses: Addresses, settings: ClientSettings) ->
     url = addresses.for_events(project.region)
     envelope = Envelope(url, write_opening(sender), BATCH_CLOSING)
     heads = {key: write_head(event) for key, event in project.event_by_key.items()}
-    return Revision(project, envelope, heads)
+    return Revision(project, envelope, heads, Description(datafile))
 
 
 class Revisions:
@@ -54,10 +81,12 @@ class Revisions:
         addresses: Addresses,
         settings: ClientSettings,
         notifications: NotificationCenter,
+        faults: Faults,
     ) -> None:
         self._addresses = addresses
         self._settings = settings
         self._notifications = notifications
+        self._faults = faults
         self._lock = threading.RLock()
         self._waiting: list[Callable[[], object]] = []
         self.newest: Revision | None = None
@@ -68,12 +97,15 @@ class Revisions:
         Raises:
             DatafileError: It cannot be read; what is there stays.
         """
-        project = read_datafile(datafile)
+        revision = prepare(datafile, self._addresses, self._settings)
         with self._lock:
-            if self.newest is not None and self.newest.project.revision == project.revision:
+            known = self.newest
+            if known is not None and known.project.revision == revision.project.revision:
                 return
-            self.newest = prepare(project, self._addresses, self._settings)
+            self.newest = revision
             waiting, self._waiting = self._waiting, []
+        for remark in revision.project.remarks:
+            _logger.warning("%s", remark)
         self._notifications.send_notifications(NotificationType.OPTIMIZELY_CONFIG_UPDATE)
         for callback in waiting:
             callback()
@@ -84,8 +116,15 @@ class Revisions:
             self.install(datafile)
         except DatafileError as error:
             _logger.error("The datafile is not used: %s", error)  # noqa: TRY400 - one line
+            self._tell(error)
             return False
         return True
+
+    def _tell(self, error: DatafileError) -> None:
+        try:
+            self._faults.hand_over(error)
+        except Exception:  # nobody called, so nobody is to be interrupted: polling goes on
+            _logger.exception("The error handler raised.")
 
     def when_ready(self, callback: Callable[[], object]) -> None:
         """Call back once there is a revision, at once if there is one; it must not raise."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
+from tallybook.client.faults import ErrorHandler
+from tallybook.client.memories import UserProfileService
 from tallybook.deliver.answer import Http
 from tallybook.deliver.settings import DeliverySettings, PollingSettings, Surroundings
 from tallybook.errors import ConfigError
@@ -37,6 +39,10 @@ class ClientSettings:
         new_uuid: A new event's identity, as text; random ones unless given.
         http: What carries requests; connections of its own unless given.
         surroundings: The clock and the chance that delivery and polling wait by.
+        user_profile_service: Where visitors' variations are kept, so that they stay; called by
+            the thread that decides.
+        error_handler: Called with what a call came upon and could not use, beside the log line;
+            what it raises reaches the caller.
     """
 
     event_url: str | None = None
@@ -51,6 +57,8 @@ class ClientSettings:
     new_uuid: Callable[[], str] | None = None
     http: Http | None = None
     surroundings: Surroundings = field(default_factory=Surroundings)
+    user_profile_service: UserProfileService | None = None
+    error_handler: ErrorHandler | None = None
 
     def __post_init__(self) -> None:
         options = self.default_decide_options
@@ -75,3 +83,5 @@ class ClientOptions(TypedDict, total=False):
     new_uuid: Callable[[], str] | None
     http: Http | None
     surroundings: Surroundings
+    user_profile_service: UserProfileService | None
+    error_handler: ErrorHandler | None

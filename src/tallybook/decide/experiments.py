@@ -26,10 +26,13 @@ def choose(experiment: Experiment, asked: Asked) -> Variation | None:
 
 
 def _forced(experiment: Experiment, asked: Asked) -> Variation | None:
-    variation_id = asked.memory.forced.get(experiment.id)
+    if not asked.memory.forced:
+        return None
+    named = _namesake(experiment, asked)
+    variation_id = asked.memory.forced.get(named.id)
     if variation_id is None:
         return None
-    variation = _namesake(experiment, asked).variation_by_id.get(variation_id)
+    variation = named.variation_by_id.get(variation_id)
     if variation is None:
         asked.trace.note(
             ReasonKind.FORCED_VARIATION_UNKNOWN, experiment=experiment.key, variation=variation_id

@@ -1,0 +1,41 @@
+"""What works behind a client: the outbox of its events, and the polling of its datafile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tallybook.client.settings import ClientSettings
+from tallybook.deliver.http import KeepAliveHttp
+from tallybook.deliver.outbox import Outbox
+from tallybook.deliver.poller import Poller
+
+
+def outbox_for(settings: ClientSettings, server_url: str | None) -> Outbox:
+    """The outbox of a client; it starts working with its first event."""
+    delivery = settings.delivery
+    if delivery.gzip is None:
+        delivery = replace(delivery, gzip=bool(server_url) and settings.event_url is None)
+    http = settings.http or KeepAliveHttp(delivery.request_timeout_s)
+    return Outbox(delivery, http, surroundings=settings.surroundings)
+
+
+def start_polling(url: str, offer: Callable[[bytes], bool], settings: ClientSettings) -> Poller:
+    """Ask ``url`` for datafiles from now on, and hand them to ``offer``."""
+    poller = Poller(
+        url,
+        offer,
+        settings.http or KeepAliveHttp(settings.polling.request_timeout_s),
+        settings.polling,
+        access_token=settings.datafile_access_token,
+        surroundings=settings.surroundings,
+    )
+    poller.start()
+    return poller
+
+
+def retire(outbox: Outbox, poller: Poller | None) -> None:
+    """Finish what is there and end, without anybody waiting for it."""
+    outbox.retire()
+    if poller is not None:
+        poller.stop(timeout_s=0)

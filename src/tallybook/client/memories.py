@@ -1,0 +1,118 @@
+"""What a client remembers of its visitors: variations forced here, and profiles kept elsewhere.
+
+Forced variations live in this process. Profiles are the user profile service's: one lookup before
+a call decides, one save after it if somebody was bucketed anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from tallybook.model.memory import NO_MEMORY, Memory, Profile
+
+_USER_ID: Final = "user_id"
+_BUCKETS: Final = "experiment_bucket_map"
+_VARIATION_ID: Final = "variation_id"
+
+_logger: Final = logging.getLogger("tallybook")
+
+
+class UserProfileService(Protocol):
+    """Where profiles are kept.
+
+    A profile is ``{"user_id": …, "experiment_bucket_map": {id: {"variation_id": …}}}``. Both are
+    called on the thread that decides.
+    """
+
+    def lookup(self, user_id: str) -> Mapping[str, Any] | None:
+        """The profile of a user, or ``None``."""
+        ...
+
+    def save(self, user_profile: dict[str, Any]) -> object:
+        """Keep a profile in the place of what was kept of that user."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What is remembered of one visitor during one call; ``kept`` is their profile as it came."""
+
+    memory: Memory
+    user_id: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+
+_NOTHING: Final = Recollection(NO_MEMORY)
+
+
+class Memories:
+    """Remembers for one client. Thread-safe; forced variations are replaced, never changed."""
+
+    def __init__(self, service: UserProfileService | None) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+        self._forced: dict[str, Mapping[str, str]] = {}
+
+    def forced_of(self, user_id: str) -> Mapping[str, str] | None:
+        """Variation ids by experiment id, ``None`` if nothing was ever forced for that user."""
+        return self._forced.get(user_id)
+
+    def force(self, user_id: str, experiment_id: str, variation_id: str | None) -> None:
+        """Force a variation of an experiment, or with ``None`` none any more."""
+        with self._lock:
+            forced = dict(self._forced.get(user_id, {}))
+            forced.pop(experiment_id, None)
+            if variation_id is not None:
+                forced[experiment_id] = variation_id
+                self._forced[user_id] = forced
+            elif user_id in self._forced:
+                self._forced[user_id] = forced
+
+    def recall(self, user_id: str, *, with_profile: bool = True) -> Recollection:
+        """What is known of a visitor, before deciding."""
+        forced = self._forced.get(user_id)
+        if self._service is None or not with_profile:
+            return Recollection(Memory(forced)) if forced else _NOTHING
+        kept = _look_up(self._service, user_id)
+        profile = Profile(stored=_stored(kept.get(_BUCKETS) or {}))
+        return Recollection(Memory(forced or {}, profile), user_id, kept)
+
+    def keep(self, recollection: Recollection) -> None:
+        """Save the profile, if deciding recorded something in it."""
+        profile = recollection.memory.profile
+        if self._service is None or profile is None or not profile.recorded:
+            return
+        buckets = dict(recollection.kept.get(_BUCKETS) or {})
+        for experiment_id, variation_id in profile.recorded.items():
+            buckets[experiment_id] = {_VARIATION_ID: variation_id}
+        user_id = recollection.kept.get(_USER_ID, recollection.user_id)
+        try:
+            self._service.save({_USER_ID: user_id, _BUCKETS: buckets})
+        except Exception as error:  # noqa: BLE001 - somebody else's code; deciding goes on
+            _logger.warning("The user profile of %r is not saved: %s", user_id, error)
+
+
+def _look_up(service: UserProfileService, user_id: str) -> Mapping[str, Any]:
+    try:
+        found = service.lookup(user_id)
+    except Exception:
+        _logger.exception("The user profile of %r cannot be looked up.", user_id)
+        return {}
+    if not isinstance(found, Mapping) or not isinstance(found.get(_BUCKETS), Mapping):
+        return {}
+    return found if _USER_ID in found else {}
+
+
+def _stored(buckets: Mapping[str, Any]) -> dict[str, str]:
+    entries = ((key, entry) for key, entry in buckets.items() if isinstance(entry, Mapping))
+    found = ((key, entry.get(_VARIATION_ID)) for key, entry in entries)
+    return {key: _text(variation_id) for key, variation_id in found if variation_id}
+
+
+def _text(variation_id: object) -> str:
+    # An id that is no text is none that a datafile could have.
+    return variation_id if isinstance(variation_id, str) else f"<{type(variation_id).__name__}>"

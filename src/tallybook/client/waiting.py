@@ -1,0 +1,37 @@
+"""Waiting for the first datafile, on a thread or in an event loop."""
+
+from __future__ import annotations
+
+import threading
+
+from tallybook.client.revision import Revisions
+
+
+def wait_for_first(revisions: Revisions, timeout_s: float | None) -> bool:
+    """Block until there is a revision, at most ``timeout_s``; true when there is one."""
+    arrived = threading.Event()
+    revisions.when_ready(arrived.set)
+    arrived.wait(timeout_s)
+    revisions.forget(arrived.set)
+    return revisions.newest is not None
+
+
+async def first_of(revisions: Revisions, timeout_s: float | None) -> bool:
+    """:func:`wait_for_first` for a coroutine; the event loop goes on meanwhile."""
+    import asyncio  # noqa: PLC0415 - 40 ms that only its users pay
+
+    loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(arrived.set)
+
+    revisions.when_ready(tell)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await arrived.wait()
+    except TimeoutError:
+        pass
+    finally:
+        revisions.forget(tell)
+    return revisions.newest is not None

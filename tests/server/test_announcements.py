@@ -151,6 +151,18 @@ def test_who_comes_back_is_told_only_what_was_missed(town, known: str, told: lis
     assert asyncio.run(listen()) == told
 
 
+def test_listeners_are_counted_where_the_outside_may_watch(town) -> None:
+    async def listen() -> str:
+        listener = Listener(town)
+        await listener.until(lambda: len(listener.events) == 1)
+        watcher = Listener(town, "/metrics")
+        await watcher.until(lambda: watcher.is_over)
+        await listener.hang_up()
+        return watcher.text
+
+    assert "tallybook_revision_listeners 1.0" in asyncio.run(listen())
+
+
 def test_nobody_asks_the_catalog_when_nobody_listens(town) -> None:
     async def listen() -> int:
         listener = Listener(town)

@@ -46,7 +46,7 @@ def build_app(
     watch = watch or RevisionWatch(catalog, settings.announce_every_s)
     announcements = AnnouncementsEndpoint(datafiles, watch, settings)
     router = Litestar(
-        route_handlers=[*watch_routes(events, drainer), *routes],
+        route_handlers=[*watch_routes(events, drainer, watch), *routes],
         exception_handlers={Exception: _answer},
         openapi_config=OpenAPIConfig(
             title="Tallybook",

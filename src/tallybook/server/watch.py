@@ -13,14 +13,18 @@ from prometheus_client.registry import Collector as MetricSource
 
 from tallybook.server.drainer import Drainer
 from tallybook.server.events import EventsEndpoint
+from tallybook.server.revisions import RevisionWatch
 
 
 class Figures(MetricSource):
     """Everything countable about the intake, read when somebody asks."""
 
-    def __init__(self, endpoint: EventsEndpoint, drainer: Drainer) -> None:
+    def __init__(
+        self, endpoint: EventsEndpoint, drainer: Drainer, revisions: RevisionWatch
+    ) -> None:
         self._endpoint = endpoint
         self._drainer = drainer
+        self._revisions = revisions
 
     def collect(self) -> Iterable[Metric]:
         """The metrics as they are now."""
@@ -61,13 +65,20 @@ class Figures(MetricSource):
             "Log segments not in the lake yet",
             value=len(log.sealed()),
         )
+        yield GaugeMetricFamily(
+            "tallybook_revision_listeners",
+            "Connections that wait for new revisions",
+            value=self._revisions.listeners,
+        )
         yield GaugeMetricFamily("tallybook_ready", "1 when events are taken", value=not log.fault)
 
 
-def watch_routes(endpoint: EventsEndpoint, drainer: Drainer) -> Sequence[ControllerRouterHandler]:
+def watch_routes(
+    endpoint: EventsEndpoint, drainer: Drainer, revisions: RevisionWatch
+) -> Sequence[ControllerRouterHandler]:
     """The routes of this module over the given parts."""
     registry = CollectorRegistry()
-    registry.register(Figures(endpoint, drainer))
+    registry.register(Figures(endpoint, drainer, revisions))
 
     @get("/health/live", include_in_schema=False, sync_to_thread=False)
     def live() -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 import pytest
 
-from shop import Shop, flag, rule
+from shop import Shop, datafile, flag, rule
 from tallybook import InputError, NotificationType, TallybookError
 
 Told = list[tuple[Any, ...]]
@@ -74,10 +75,6 @@ def test_a_forced_variation_is_given_until_it_is_taken_back(shop: Shop) -> None:
 
 
 def test_a_variation_forced_in_an_older_datafile_is_told_and_forgotten(shop: Shop) -> None:
-    import json
-
-    from shop import datafile
-
     shop.client.set_forced_variation("test", "user", "test_on")
     other = rule(1, "test")
     other["variations"][0]["id"] = other["trafficAllocation"][0]["entityId"] = "199"

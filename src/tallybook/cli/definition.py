@@ -30,8 +30,8 @@ def apply(file: Path, *, data: DataOption = None) -> None:
         Data directory.
     """
     definition = read_definition(_text(file))
-    catalog = open_catalog(place(data, os.environ).catalog_url)
-    print(publish.apply(catalog, definition, now_ms=time.time_ns() // 1_000_000).text)
+    with open_catalog(place(data, os.environ).catalog_url) as catalog:
+        print(publish.apply(catalog, definition, now_ms=time.time_ns() // 1_000_000).text)
 
 
 def datafile(
@@ -56,14 +56,15 @@ def datafile(
     data:
         Data directory.
     """
-    catalog = open_catalog(place(data, os.environ).catalog_url)
-    imported = publish.import_datafile(
-        catalog,
-        _text(file).encode(),
-        project=project,
-        environment=environment,
-        now_ms=time.time_ns() // 1_000_000,
-    )
+    text = _text(file).encode()
+    with open_catalog(place(data, os.environ).catalog_url) as catalog:
+        imported = publish.import_datafile(
+            catalog,
+            text,
+            project=project,
+            environment=environment,
+            now_ms=time.time_ns() // 1_000_000,
+        )
     print(imported.text)
 
 

@@ -24,7 +24,6 @@ _MEDIA_TYPES: Final = {"json": "application/json", "csv": "text/csv", "table": "
 
 def result_routes(lake: Lake, catalog: Catalog) -> Sequence[ControllerRouterHandler]:
     """Return the routes that answer with results over one lake and catalog."""
-    engine = DuckDB(lake)
 
     @get(RESULTS_PATH, sync_to_thread=True, summary="An experiment's results")
     def results(  # noqa: PLR0913, PLR0917 - each is a query parameter
@@ -59,7 +58,8 @@ def result_routes(lake: Lake, catalog: Catalog) -> Sequence[ControllerRouterHand
             expected_split=split("expected_split", expected_split),
         )
         now_ms = time.time_ns() // 1_000_000
-        report = analyse.results(engine, catalog, request, now_ms=now_ms)
+        with DuckDB(lake) as engine:
+            report = analyse.results(engine, catalog, request, now_ms=now_ms)
         return Response(FORMATS[format_](report), media_type=_MEDIA_TYPES[format_])
 
     return [results]

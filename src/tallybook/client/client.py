@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self, Unpack, overload
 
 from tallybook.client.addresses import Addresses
-from tallybook.client.context import Guest, UserContext
+from tallybook.client.context import UserContext, guest_of
 from tallybook.client.deciding import Decider
 from tallybook.client.recording import Recorder, log_event_teller
 from tallybook.client.revision import Revisions
@@ -20,9 +20,10 @@ from tallybook.client.tracking import Tracker
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.poller import Poller
+from tallybook.deliver.process import tell_of_forks
+from tallybook.deliver.settings import bounded_s
 from tallybook.deliver.tally import DeliveryStats
 from tallybook.errors import ConfigError
-from tallybook.model.decision import Visitor
 from tallybook.notify import NotificationCenter
 
 CLOSE_TIMEOUT_S: Final = 10.0
@@ -66,13 +67,16 @@ class Client:
         settings: ClientSettings | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
+        if not isinstance(settings, ClientSettings | None):
+            raise ConfigError(f"settings: expected ClientSettings, found {_name(settings)}")
         settings = replace(settings or ClientSettings(), **options)
         addresses = Addresses(server_url, settings.event_url, settings.datafile_url)
-        is_secure = settings.datafile_access_token is not None
+        is_secure = bool(settings.datafile_access_token)
         datafile_url = addresses.for_datafile(sdk_key, is_secure=is_secure)
         if datafile is None and datafile_url is None:
             raise ConfigError("a client needs a datafile, an sdk_key or a datafile_url")
         self.notifications = NotificationCenter()
+        tell_of_forks(self.notifications)
         self._revisions = Revisions(addresses, settings, self.notifications)
         if datafile is not None:
             self._revisions.install(datafile)
@@ -121,8 +125,7 @@ class Client:
         if attributes is not None and type(attributes) is not dict:
             _logger.error("No user context: attributes must be a dict, not %s.", _name(attributes))
             return None
-        visitor = Visitor(user_id, dict(attributes) if attributes else {})
-        return UserContext(self._decider, self._tracker, Guest(visitor))
+        return UserContext(self._decider, self._tracker, guest_of(user_id, attributes))
 
     def track(
         self,
@@ -140,10 +143,13 @@ class Client:
         return self._revisions.newest is not None
 
     def wait_until_ready(self, timeout_s: float | None = None) -> bool:
-        """Wait for the first datafile, at most ``timeout_s``; true when there is one."""
+        """Wait for the first datafile, at most ``timeout_s``; true when there is one.
+
+        ``close()`` ends the waiting.
+        """
         arrived = threading.Event()
         self._revisions.when_ready(arrived.set)
-        arrived.wait(timeout_s)
+        arrived.wait(bounded_s(timeout_s))
         self._revisions.forget(arrived.set)
         return self.is_ready
 
@@ -159,7 +165,7 @@ class Client:
 
         self._revisions.when_ready(tell)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(bounded_s(timeout_s)):
                 await arrived.wait()
         except TimeoutError:
             pass
@@ -171,7 +177,7 @@ class Client:
         """Deliver what waits, at most ``timeout_s``; true when everything tracked so far was."""
         return self._outbox.flush(timeout_s)
 
-    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
+    def close(self, timeout_s: float | None = CLOSE_TIMEOUT_S) -> int:
         """Deliver what waits, at most ``timeout_s``, and end what works in the background.
 
         Decisions can still be made; events are refused from now on. May be called again.
@@ -181,9 +187,10 @@ class Client:
         """
         if self._poller is not None:
             self._poller.stop()
+        self._revisions.stop_waiting()
         return self._outbox.close(timeout_s)
 
-    async def aclose(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
+    async def aclose(self, timeout_s: float | None = CLOSE_TIMEOUT_S) -> int:
         """:meth:`close` for a coroutine; the event loop goes on meanwhile."""
         import asyncio  # noqa: PLC0415 - see ready()
 

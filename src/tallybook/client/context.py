@@ -85,6 +85,12 @@ class Guest:
         self.written = written
 
 
+def guest_of(user_id: str, attributes: Mapping[str, object] | None) -> Guest:
+    """A guest of whom nothing was written yet, with attributes of their own."""
+    # Plain text: what a class derived from str (an enum's, say) makes of itself is not the id.
+    return Guest(Visitor(str.__str__(user_id), dict(attributes) if attributes else {}))
+
+
 class Decides(Protocol):
     """What a context asks for decisions."""
 
@@ -151,7 +157,10 @@ class UserContext:
         ``reasons`` say so.
         """
         copy = self._copy()
-        return self._decides.decide(copy, copy._guest, key, options)  # noqa: SLF001 - our own
+        guest = copy._guest  # noqa: SLF001 - our own
+        decision = self._decides.decide(copy, guest, key, options)
+        self._guest.written = guest.written  # spares the next event writing the same again
+        return decision
 
     def decide_for_keys(
         self, keys: Sequence[str], options: Options | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,7 +69,7 @@ class Decider:
         self, asker: UserContext, guest: Guest, keys: object, options: object
     ) -> dict[str, Decision]:
         """Decide the flags named, each as often as it is named; unknown ones stay undecided."""
-        if not isinstance(keys, list | tuple | set | frozenset):
+        if not isinstance(keys, Collection) or isinstance(keys, str | bytes):
             _logger.error("No flags are decided: keys must be a list, not %s.", type(keys).__name__)
             return {}
         revision = self._revisions.newest
@@ -184,15 +184,14 @@ def _judge(call: _Call, flag: Flag) -> tuple[Verdict, Trace]:
 
 def _log_steps(trace: Trace, *, wanted: bool) -> tuple[Reason, ...]:
     """Log the steps as loud as they are; those that are reasons, if they are wanted."""
-    reasons = trace.reasons
-    for reason in reasons:
-        if _logger.isEnabledFor(reason.level):
-            _logger.log(reason.level, "%s", reason.text)
-    return tuple(reason for reason in reasons if reason.is_reason) if wanted else ()
+    for reason in trace.at_least(_logger.getEffectiveLevel()):
+        _logger.log(reason.level, "%s", reason.text)
+    return tuple(reason for reason in trace.reasons if reason.is_reason) if wanted else ()
 
 
 def _undecided(asker: UserContext, key: object, why: ReasonKind | None) -> Decision:
-    steps = () if why is None else (Reason(why, {"flag": str(key)}),)
+    named = key if isinstance(key, str) else f"<{type(key).__name__}>"
+    steps = () if why is None else (Reason(why, {"flag": named}),)
     for step in steps:
         _logger.log(step.level, "%s", step.text)
     return Decision(

@@ -11,6 +11,7 @@ from typing import Final
 from tallybook.client.addresses import Addresses
 from tallybook.client.settings import ClientSettings
 from tallybook.deliver.journal import Envelope
+from tallybook.deliver.process import tell_of_forks
 from tallybook.errors import DatafileError
 from tallybook.model.event import Sender
 from tallybook.model.project import Project
@@ -58,9 +59,15 @@ class Revisions:
         self._addresses = addresses
         self._settings = settings
         self._notifications = notifications
-        self._lock = threading.RLock()
         self._waiting: list[Callable[[], object]] = []
+        self._is_over = False
         self.newest: Revision | None = None
+        self.begin_in_child()
+        tell_of_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Have a lock of its own: the parent's may be held for ever."""
+        self._lock = threading.RLock()
 
     def install(self, datafile: str | bytes) -> None:
         """Make a datafile the newest; one of the revision that is there already changes nothing.
@@ -68,15 +75,14 @@ class Revisions:
         Raises:
             DatafileError: It cannot be read; what is there stays.
         """
-        project = read_datafile(datafile)
+        revision = prepare(read_datafile(datafile), self._addresses, self._settings)
         with self._lock:
-            if self.newest is not None and self.newest.project.revision == project.revision:
+            newest = self.newest
+            if newest is not None and newest.project.revision == revision.project.revision:
                 return
-            self.newest = prepare(project, self._addresses, self._settings)
-            waiting, self._waiting = self._waiting, []
+            self.newest = revision
         self._notifications.send_notifications(NotificationType.OPTIMIZELY_CONFIG_UPDATE)
-        for callback in waiting:
-            callback()
+        self._call_back()
 
     def offer(self, datafile: bytes) -> bool:
         """Install a datafile that came by itself; false, and one line in the log, if it is bad."""
@@ -88,15 +94,29 @@ class Revisions:
         return True
 
     def when_ready(self, callback: Callable[[], object]) -> None:
-        """Call back once there is a revision, at once if there is one; it must not raise."""
+        """Call back once there is a revision, or nobody waits for one any more; at once if so.
+
+        The callback must not raise.
+        """
         with self._lock:
-            if self.newest is None:
+            if self.newest is None and not self._is_over:
                 self._waiting.append(callback)
                 return
         callback()
+
+    def stop_waiting(self) -> None:
+        """Call back everyone: no datafile is asked for any more."""
+        self._is_over = True
+        self._call_back()
 
     def forget(self, callback: Callable[[], object]) -> None:
         """Call back no more."""
         with self._lock:
             if callback in self._waiting:
                 self._waiting.remove(callback)
+
+    def _call_back(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()

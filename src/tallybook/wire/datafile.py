@@ -35,8 +35,12 @@ def read_datafile(text: str | bytes) -> Project:
         DatafileError: The text is no JSON, a required field is missing, a field has another type
             than it should, an id refers to nothing, or the version is not among ``VERSIONS``.
     """
-    if isinstance(text, bytes):
+    if isinstance(text, str):
+        text = text.removeprefix("\ufeff")
+    elif isinstance(text, bytes):
         text = text.removeprefix(_BYTE_ORDER_MARK)
+    else:
+        raise DatafileError("$", f"expected JSON as str or bytes, found {type(text).__name__}")
     try:
         item = _decoder.decode(text)
     except msgspec.ValidationError as error:

@@ -56,11 +56,11 @@ def datafile(
     data:
         Data directory.
     """
-    text = _text(file).encode()
+    content = _content(file)
     with open_catalog(place(data, os.environ).catalog_url) as catalog:
         imported = publish.import_datafile(
             catalog,
-            text,
+            content,
             project=project,
             environment=environment,
             now_ms=time.time_ns() // 1_000_000,
@@ -70,10 +70,15 @@ def datafile(
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return _content(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{file}: byte {error.start} is not UTF-8; expected a text file"
         ) from None
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}; expected a readable file") from None

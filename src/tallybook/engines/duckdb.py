@@ -75,7 +75,11 @@ class DuckDB:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except (
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.InvalidInputException,  # a file that is no Parquet, or not all of it
+    ) as error:
         raise StorageError(f"lake: {' '.join(str(error).split())}") from error
 
 

@@ -44,7 +44,8 @@ def _place(path: Path) -> tuple[int, bool, str]:
 def _sentence(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".sql":
-        said = text.splitlines()[0].removeprefix("-- ")
+        comments = (line.strip() for line in text.splitlines() if line.strip().startswith("--"))
+        said = next(comments).removeprefix("-- ")
     else:
         said = " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
     first = re.match(r"(.*?\.)(\s+[A-Z(]|$)", said)

@@ -200,6 +200,17 @@ def test_slices_have_their_own_visitors_and_add_up_to_the_total(world: Any, cata
     assert [part["segment"] for part in document["segments"]].count({"plan": None}) == 1
 
 
+def test_slices_of_true_and_of_one_are_two(world: Any, catalog: Any) -> None:
+    world.add(*world.crowd("11", 3, 1, plan=True), *world.crowd("11", 5, 4, plan=1))
+    found = results(world.engine, catalog(RATE), asked(segments=("plan",)), NOW)
+    assert found.segments is not None
+    bought = {
+        repr(part.segment[0][1]): part.metrics[0].results["control"].value
+        for part in found.segments
+    }
+    assert bought == {"True": 1, "1": 4}
+
+
 def test_the_other_segment_rule_counts_conversions_that_carry_the_value(
     world: Any, catalog: Any
 ) -> None:

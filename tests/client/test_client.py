@@ -59,7 +59,9 @@ def test_a_datafile_makes_a_client_that_is_ready(text: str | bytes) -> None:
     assert client.close() == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps(datafile(version="5")), b"\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", json.dumps(datafile(version="5")), b"\xff", datafile(), 7]
+)
 def test_a_datafile_that_cannot_be_read_raises_with_its_path(text: Any) -> None:
     with pytest.raises(DatafileError) as raised:
         Client(text)
@@ -81,11 +83,29 @@ def test_a_client_with_nothing_to_go_by_is_refused() -> None:
         {"server_url": "http://[bad"},
         {"default_decide_options": "INCLUDE_REASONS"},
         {"default_decide_options": [7]},
+        {"server_url": "http://host:99999"},
+        {"server_url": "http://host:port"},
+        {"server_url": "http://a host"},
+        {"server_url": "http://host/?tenant=1"},
+        {"event_url": "http://host\n"},
+        {"sdk_key": 7},
+        {"sdk_key": "\ud800"},
+        {"settings": {"gzip": True}},
+        {"delivery": {"batch_size": 7}},
+        {"polling": 60},
+        {"datafile_access_token": b"secret"},
+        {"client_name": None},
+        {"client_version": 7},
+        {"clock_ms": 1_760_000_000_000},
+        {"new_uuid": "id"},
+        {"http": object()},
+        {"surroundings": None},
     ],
 )
 def test_settings_that_cannot_be_used_name_themselves(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(options))):
+    with pytest.raises(ConfigError, match=next(iter(options))) as raised:
         Client(TEXT, **options)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +118,9 @@ def test_settings_that_cannot_be_used_name_themselves(options: dict[str, Any]) -
         ("flush_interval_s", -1),
         ("request_timeout_s", float("nan")),
         ("backoff_cap_s", None),
+        ("flush_interval_s", 1e300),
+        ("batch_size", 10**400),
+        ("gzip", "yes"),
     ],
 )
 def test_delivery_settings_are_checked_where_they_are_given(name: str, value: Any) -> None:
@@ -346,3 +369,35 @@ def test_a_user_context_keeps_its_client_working() -> None:
     assert outbox.flush(10)
     assert len(mailbox.visitors) == 2
     outbox.close(5)
+
+
+def test_a_byte_order_mark_before_the_text_is_passed_over() -> None:
+    for text in ("\ufeff" + TEXT, b"\xef\xbb\xbf" + TEXT.encode()):
+        assert Client(text, http=Mailbox()).is_ready
+
+
+def test_an_empty_token_is_none() -> None:
+    mailbox = Mailbox(TEXT.encode())
+    with Client(sdk_key="key", datafile_access_token="", http=mailbox) as client:
+        assert client.wait_until_ready(10)
+    assert set(mailbox.urls) == {"https://cdn.optimizely.com/datafiles/key.json"}
+
+
+def test_close_ends_the_waiting_for_a_datafile() -> None:
+    client = Client(sdk_key="key", server_url="http://server", http=Mailbox())
+    answers: list[bool] = []
+    waiting = threading.Thread(target=lambda: answers.append(client.wait_until_ready()))
+    waiting.start()
+    client.close()
+    waiting.join(10)
+    assert answers == [False]
+    assert client.wait_until_ready() is False
+
+
+def test_patience_may_be_endless() -> None:
+    client = Client(TEXT, http=Mailbox())
+    client.track("purchase", "user")
+    assert client.flush(float("inf"))
+    assert client.wait_until_ready(float("inf"))
+    assert asyncio.run(client.ready(float("inf")))
+    assert client.close(None) == 0

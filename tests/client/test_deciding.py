@@ -8,7 +8,9 @@ import pytest
 
 from shop import URL, Shop, datafile
 from tallybook import Client, DecideOption, DecisionContext, ForcedDecision, NotificationType
+from tallybook.client import recording
 from tallybook.model.reason import ReasonKind
+from tallybook.wire.batch_writer import write_author
 
 Calls = list[tuple[Any, ...]]
 
@@ -316,3 +318,43 @@ def test_json_of_a_decision_is_json(shop: Shop) -> None:
     assert json.loads(
         json.dumps(shop.client.create_user_context("user").decide("tested").as_json())
     )
+
+
+def test_keys_may_be_any_collection(shop: Shop) -> None:
+    user = shop.client.create_user_context("user")
+    wanted: Any = {"tested": 1, "delivered": 2}.keys()
+    assert list(user.decide_for_keys(wanted)) == ["tested", "delivered"]
+
+
+def test_a_key_that_cannot_even_be_printed_is_undecided(shop: Shop) -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise ValueError
+
+        __repr__ = __str__
+
+    key: Any = Unprintable()
+    decision = shop.client.create_user_context("user").decide(key)
+    assert decision.reason_kinds == [ReasonKind.FLAG_UNKNOWN]
+    assert "Unprintable" in decision.reasons[0]
+
+
+def test_a_visitor_is_written_once_for_all_their_decisions_and_conversions(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[object] = []
+
+    def counted(*args: Any) -> Any:
+        written.append(args)
+        return write_author(*args)
+
+    monkeypatch.setattr(recording, "write_author", counted)
+    user = shop.client.create_user_context("user", {"plan": "gold"})
+    for _ in range(3):
+        user.decide("tested")
+    user.track_event("purchase")
+    user.set_attribute("plan", "blue")
+    user.decide("tested")
+    assert len(written) == 2
+    plans = [visitor["attributes"][0]["value"] for visitor in shop.sent()]
+    assert plans == ["gold"] * 4 + ["blue"]

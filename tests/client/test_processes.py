@@ -192,3 +192,70 @@ def test_a_forked_child_goes_on_polling() -> None:
             """,
             sink,
         )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_of_multiprocessing_delivers_before_it_ends(method: str, tmp_path: Path) -> None:
+    """Such a child is ended without the interpreter's usual farewell."""
+    program = """
+    import multiprocessing
+
+    def work():
+        client = CLIENT or connect(flush_interval_s=60)
+        for number in range(5):
+            client.track("purchase", f"child-{number}")
+
+    CLIENT = None
+    if __name__ == "__main__":
+        method = sys.argv[2]
+        CLIENT = connect(flush_interval_s=60) if method == "fork" else None
+        child = multiprocessing.get_context(method).Process(target=work)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    """
+    script = tmp_path / "program.py"
+    script.write_text(PREAMBLE + textwrap.dedent(program))
+    environment = {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{SOURCE.parent / 'tests'}"}
+    with Sink() as sink:
+        subprocess.run(
+            [sys.executable, str(script), sink.url, method], check=True, env=environment, timeout=60
+        )
+        assert [visitor["visitor_id"] for visitor in sink.visitors] == [
+            f"child-{n}" for n in range(5)
+        ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("owner", ["_revisions", "notifications"])
+def test_a_lock_that_is_held_while_another_thread_forks_does_not_stop_the_child(owner: str) -> None:
+    """The poll thread, say, is just installing a datafile."""
+    with Sink() as sink:
+        run(
+            f"""
+            import signal, threading
+            from shop import datafile
+            client = connect()
+            held, free = threading.Event(), threading.Event()
+
+            def hold():
+                with client.{owner}._lock:
+                    held.set()
+                    free.wait(20)
+
+            holder = threading.Thread(target=hold)
+            holder.start()
+            assert held.wait(10)
+            child = os.fork()
+            if child == 0:
+                signal.alarm(10)
+                client.notifications.add_notification_listener("TRACK:unknown", print)
+                client._revisions.offer(json.dumps(datafile(revision="8")).encode())
+                os._exit(0 if client.wait_until_ready(5) else 1)
+            free.set()
+            holder.join()
+            assert os.waitpid(child, 0)[1] == 0
+            """,
+            sink,
+        )

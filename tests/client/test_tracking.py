@@ -4,7 +4,9 @@ import json
 import logging
 import math
 import re
+import uuid
 from collections import OrderedDict
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -344,4 +346,65 @@ def test_a_new_revision_splits_the_batch_and_writes_the_visitor_anew() -> None:
     assert [body["revision"] for body in shop.mailbox.bodies] == ["7", "8"]
     ids = [visitor["attributes"][0]["entity_id"] for visitor in shop.mailbox.visitors]
     assert ids == ["601", "699"]
+    shop.client.close(5)
+
+
+class Word(str, Enum):  # noqa: UP042 - the older way, whose str() has the class's name
+    """What people name their keys by."""
+
+    PURCHASE = "purchase"
+    USER = "user"
+    GOLD = "gold"
+
+
+class Text(str):
+    """A class derived from text, as some frameworks hand out."""
+
+    __slots__ = ()
+
+
+def test_names_of_classes_derived_from_text_are_what_they_say(shop: Shop) -> None:
+    shop.client.track(Word.PURCHASE, Word.USER, {"plan": Word.GOLD})
+    shop.client.track("purchase", Text("user"), {"plan": Text("gold")})
+    user = shop.client.create_user_context(Text("user"), {Text("plan"): Text("gold")})
+    user.track_event(Word.PURCHASE, {Text("kind"): Word.GOLD})
+    sent = shop.sent()
+    assert [visitor["visitor_id"] for visitor in sent] == ["user"] * 3
+    assert [visitor["attributes"][0]["value"] for visitor in sent] == ["gold"] * 3
+    assert [event["key"] for event in shop.events()] == ["purchase"] * 3
+
+
+class Neither:
+    """Neither true nor false, as an array of several numbers is."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+def test_what_is_neither_true_nor_false_is_refused_as_any_other_type(shop: Shop) -> None:
+    odd: Any = Neither()
+    shop.client.create_user_context("user").track_event("purchase", odd)
+    shop.client.track("purchase", "user", odd)
+    assert shop.sent() == []
+    assert shop.client.delivery_stats().refused == {"invalid_argument": 2}
+
+
+def test_a_clock_that_counts_parts_of_milliseconds_is_cut_to_whole_ones() -> None:
+    ticks: Any = iter((1_760_000_000_123.9, 1_760_000_000_124.5))
+    shop = Shop(clock_ms=lambda: next(ticks))
+    user = shop.client.create_user_context("user")
+    user.track_event("purchase")
+    user.decide("tested")
+    stamps = [event["timestamp"] for event in shop.events()]
+    assert json.dumps(stamps) == "[1760000000123, 1760000000124]"
+    shop.client.close(5)
+
+
+def test_identities_may_be_anything_that_has_a_text() -> None:
+    given: Any = iter((uuid.UUID(int=1), 'a"b', 7))
+    shop = Shop(new_uuid=lambda: next(given))
+    for _ in range(3):
+        shop.client.track("purchase", "user")
+    ids = [event["uuid"] for event in shop.events()]
+    assert ids == ["00000000-0000-0000-0000-000000000001", 'a"b', "7"]
     shop.client.close(5)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tallybook.collect import Collector, Drained, anonymous_ip, drain_leftovers
 from tallybook.errors import BatchError, StorageError
+from tallybook.lake.columns import TABLES
+from tallybook.lake.tables import Lake
 from tallybook.log.entry import pack
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.model.event import Arrival, Received
@@ -335,3 +338,58 @@ TestAcknowledgedMeansCountedOnce = AcknowledgedMeansCountedOnce.TestCase
 TestAcknowledgedMeansCountedOnce.settings = settings(
     max_examples=25, stateful_step_count=20, deadline=None
 )
+
+
+# Kills itself, as kill -9 would, at one moment between the promise and the segment's removal.
+MORTAL = """
+import os, pathlib, signal, sys, threading
+from tallybook.collect import Collector
+from tallybook.lake import tables
+from tallybook.log.write_ahead import WriteAheadLog
+from tallybook.model.event import Arrival
+
+data, moment = pathlib.Path(sys.argv[1]), sys.argv[2]
+
+def reach(now):
+    if now == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def write(table, *arguments, _write=tables.write_deltalake, **named):
+    reach(f"before {table.metadata().name}")
+    _write(table, *arguments, **named)
+    reach(f"after {table.metadata().name}")
+
+tables.write_deltalake = write
+log = WriteAheadLog(data / "log")
+log.remove = lambda number, _remove=log.remove: (reach("before removal"), _remove(number))
+collector = Collector(log, tables.Lake(str(data / "lake")))
+kept = threading.Event()
+collector.accept(sys.stdin.buffer.read(), Arrival(1), lambda error: kept.set())
+assert kept.wait(10)
+reach("after the promise")
+collector.drain()
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["after the promise", "before removal"]
+    + [f"{when} {name}" for when in ("before", "after") for name in TABLES],
+)
+def test_killed_at_any_moment_of_a_drain_everything_is_in_the_lake_once(
+    tmp_path: Path, moment: str
+) -> None:
+    seen = {"entity_id": "1", "uuid": "d", "timestamp": AT_MS, "key": "campaign_activated"}
+    bought = {"entity_id": "7", "uuid": "c", "timestamp": AT_MS, "key": "buy"}
+    decision = {"campaign_id": "1", "experiment_id": "2", "variation_id": "3"}
+    snapshot = {"decisions": [decision], "events": [seen, bought, {"broken": True}]}
+    visitors = [{"visitor_id": "ann", "snapshots": [snapshot]}]
+    raw = json.dumps({"account_id": "1", "visitors": visitors}).encode()
+    script = [sys.executable, "-c", MORTAL, str(tmp_path), moment]
+    killed = subprocess.run(script, input=raw, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    lake = Lake(str(tmp_path / "lake"))
+    assert drain_leftovers(tmp_path / "log", lake) is not None
+    assert drain_leftovers(tmp_path / "log", lake) == Drained()
+    rows = {name: sum(pq.read_metadata(f).num_rows for f in lake.files(name)) for name in TABLES}
+    assert rows == dict.fromkeys(TABLES, 1)

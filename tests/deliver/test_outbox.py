@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import weakref
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -424,3 +425,36 @@ def test_the_environments_proxy_is_used(sink: Sink, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert KeepAliveHttp(5).post(f"{sink.url}/direct", b"x", {}).status == 204
     assert sink.requests[1].path == "/direct"
+
+
+def test_a_login_in_the_url_travels_as_a_header_and_is_not_logged(
+    sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink.answers = [Answer(500)]
+    door = Door(sink)
+    place = sink.url.replace("http://", "http://me:p%40ss@") + "/v1/events"
+    door.outbox.append(Envelope(place, b'{"visitors":[', b"]}"), b"1")
+    assert door.outbox.flush(10)
+    door.outbox.close(5)
+    assert [request.path for request in sink.requests] == ["/v1/events"] * 2
+    assert {request.headers["authorization"] for request in sink.requests} == {
+        "Basic " + b64encode(b"me:p@ss").decode()
+    }
+    assert "status 500" in caplog.text
+    assert "p%40ss" not in caplog.text
+
+
+def test_a_proxy_gets_its_own_login_and_a_way_past_it_needs_none(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", sink.url.replace("http://", "me:secret@"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert KeepAliveHttp(5).post("http://collector.invalid/v1/events", b"x", {}).status == 204
+    direct = sink.url.replace("http://", "http://you@")
+    assert KeepAliveHttp(5).post(f"{direct}/direct", b"x", {}).status == 204
+    proxied, straight = sink.requests
+    assert proxied.path == "http://collector.invalid/v1/events"
+    assert proxied.headers["proxy-authorization"] == "Basic " + b64encode(b"me:secret").decode()
+    assert "authorization" not in proxied.headers
+    assert straight.path == "/direct"
+    assert straight.headers["authorization"] == "Basic " + b64encode(b"you:").decode()

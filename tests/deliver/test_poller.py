@@ -145,3 +145,10 @@ def test_it_goes_on_after_anything_and_stops_when_told(caplog: pytest.LogCapture
         asked = len(sink.requests)
         polling.stop()
         assert len(sink.requests) == asked
+
+
+def test_a_login_in_the_url_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    url = "http://me:secret@server/datafiles/key.json"
+    Poller(url, lambda _: True, Server([Reply(500, "broken")]), PollingSettings()).step()
+    assert "http://server/datafiles/key.json" in caplog.text
+    assert "secret" not in caplog.text

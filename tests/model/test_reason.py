@@ -63,3 +63,17 @@ def test_a_kind_may_be_noted_with_a_value_of_the_same_name() -> None:
     trace.note(ReasonKind.NOT_RUNNING, experiment="checkout", kind="anything")
 
     assert trace.reasons[0].values["kind"] == "anything"
+
+
+def test_a_trace_gives_the_steps_that_are_loud_enough() -> None:
+    trace = Trace()
+    for kind in (ReasonKind.BUCKET_ASSIGNED, ReasonKind.NOT_RUNNING, ReasonKind.MATCH_UNKNOWN):
+        trace.note(kind, **ANYTHING)
+
+    assert [
+        [reason.level for reason in trace.at_least(level)] for level in (DEBUG, INFO, ERROR)
+    ] == [
+        [DEBUG, INFO, WARNING],
+        [INFO, WARNING],
+        [],
+    ]

@@ -161,11 +161,29 @@ def test_other_methods_are_not_allowed(house) -> None:
 def test_any_page_may_send_events_by_default(house) -> None:
     answer = house.ask("OPTIONS", "/v1/events", headers={"Origin": "https://a.example"})
     assert answer.status_code == 204
-    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
     assert "POST" in answer.headers["access-control-allow-methods"]
     assert "Content-Encoding" in answer.headers["access-control-allow-headers"]
     for content in (body("a"), b"{"):
         assert house.post(content).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("origins", [("*",), ("https://a.example",)])
+def test_a_beacon_passes_its_preflight_though_it_carries_credentials(house, origins) -> None:
+    # sendBeacon always includes credentials, and JSON makes it ask first: Fetch, "CORS check".
+    house.set(cors_origins=origins)
+    asked = {
+        "Origin": "https://a.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    preflight = house.ask("OPTIONS", "/v1/events", headers=asked)
+    plain = house.post(body("a"), Origin="https://a.example", Content_Type="text/plain")
+    assert (preflight.status_code, plain.status_code) == (204, 204)
+    for answer in (preflight, plain):
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert answer.headers["vary"] == "Origin"
 
 
 def test_origins_can_be_chosen(house) -> None:

@@ -184,6 +184,78 @@ def test_a_version_6_address_is_announced_as_a_url(tmp_path: Path) -> None:
         assert server.status("/health/live") == 200
 
 
+def spoken(server: Running, *parts: bytes) -> socket.socket:
+    """A connection on which the bytes were sent, as no well-behaved client would send them."""
+    host, _, port = server.url.removeprefix("http://").rpartition(":")
+    connection = socket.create_connection((host, int(port)), timeout=30)
+    for part in parts:
+        connection.sendall(part)
+    return connection
+
+
+def heard(connection: socket.socket, count: int) -> list[bytes]:
+    """The first ``count`` status lines answered on a connection."""
+    answered = b""
+    while answered.count(b"HTTP/1.1 ") < count or not answered.endswith(b"\r\n\r\n"):
+        part = connection.recv(65_536)
+        assert part, answered
+        answered += part
+    return [line for line in answered.splitlines() if line.startswith(b"HTTP/1.1 ")]
+
+
+def head(length: int, *headers: bytes) -> bytes:
+    lines = (b"POST /v1/events HTTP/1.1", b"Host: tally", *headers)
+    return b"\r\n".join((*lines, b"Content-Length: %d" % length, b"", b""))
+
+
+def test_requests_one_after_the_other_without_waiting_are_all_answered(tmp_path: Path) -> None:
+    uuids = [f"u{n}" for n in range(20)]
+    requests = [head(len(body(u))) + body(u) for u in uuids]
+    with running(tmp_path) as server, spoken(server, b"".join(requests)) as connection:
+        assert heard(connection, 20) == [b"HTTP/1.1 204 No Content"] * 20
+    assert in_lake(tmp_path) == Counter(uuids)
+
+
+def test_a_body_in_chunks_is_taken_and_a_broken_chunk_refused(tmp_path: Path) -> None:
+    chunked = b"POST /v1/events HTTP/1.1\r\nHost: tally\r\nTransfer-Encoding: chunked\r\n\r\n"
+    raw = body("a")
+    chunks = [
+        b"%x\r\n%s\r\n" % (len(raw[n : n + 9]), raw[n : n + 9]) for n in range(0, len(raw), 9)
+    ]
+    with running(tmp_path) as server:
+        with spoken(server, chunked, *chunks, b"0\r\n\r\n") as connection:
+            assert heard(connection, 1) == [b"HTTP/1.1 204 No Content"]
+        with spoken(server, chunked, b"no length\r\n") as connection:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+    assert in_lake(tmp_path) == {"a": 1}
+
+
+def test_a_client_that_asks_first_is_told_to_go_on_or_not(tmp_path: Path) -> None:
+    asking = b"Expect: 100-continue"
+    with running(tmp_path) as server:
+        with spoken(server, head(len(body("a")), asking)) as connection:
+            assert heard(connection, 1) == [b"HTTP/1.1 100 Continue"]
+            connection.sendall(body("a"))
+            assert heard(connection, 1) == [b"HTTP/1.1 204 No Content"]
+        with spoken(server, head(4_000_000, asking)) as connection:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+    assert in_lake(tmp_path) == {"a": 1}
+
+
+def test_told_to_stop_it_waits_for_a_body_under_way(tmp_path: Path) -> None:
+    server = Running(tmp_path)
+    raw = body("slow")
+    with spoken(server, head(len(raw)), raw[:20]) as slow, spoken(server) as idle:
+        assert server.post("quick") == 204
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.recv(1) == b""  # who asks for nothing is sent away: it is stopping
+        slow.sendall(raw[20:])
+        assert heard(slow, 1) == [b"HTTP/1.1 204 No Content"]
+    assert server.process.wait(60) == 0
+    server.process.communicate()
+    assert in_lake(tmp_path) == {"slow": 1, "quick": 1}
+
+
 def one_line(error: BaseException) -> str:
     assert "\n" not in str(error)
     return str(error)
@@ -198,7 +270,7 @@ def test_a_port_in_use_is_an_error_before_anything_listens(tmp_path: Path) -> No
     WriteAheadLog(tmp_path / "log").close()  # the directory was let go of
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "x" * 70])
 def test_an_address_that_is_not_here_is_an_error(tmp_path: Path, host: str) -> None:
     with pytest.raises(ConfigError) as refused:
         serve(ServerSettings(tmp_path, host=host))

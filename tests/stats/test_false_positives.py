@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from scipy.special import bdtrik
 
+from tallybook.errors import NotEnoughDataError
 from tallybook.stats.effect import Effect, Sample, relative
 from tallybook.stats.methods import METHODS
 from tallybook.stats.sample_ratio import MISMATCH_LEVEL, Split, sample_ratio_p
@@ -52,6 +55,27 @@ def test_the_sequential_method_crosses_in_at_most_alpha_of_a_a_experiments(
     crossings = sum(
         estimate(looks, ALPHA).p_value <= ALPHA for looks in a_a_looks(seed, share, draw)
     )
+    assert crossings <= MOST_CROSSINGS
+
+
+def few_and_skewed(random: np.random.Generator, visitors: int) -> np.ndarray:
+    return np.where(random.uniform(size=visitors) < 0.1, random.lognormal(7, 1.5, visitors), 0.0)
+
+
+def test_a_handful_of_visitors_a_day_with_rare_large_orders_proves_nothing() -> None:
+    """The delta method as it stands would cross in a quarter of these."""
+    random = np.random.default_rng(5)
+    estimate = METHODS["sequential"].estimate
+    crossings = 0
+    for _ in range(EXPERIMENTS):
+        arms = [few_and_skewed(random, 10 * 14) for _ in range(2)]
+        looks = []
+        for end in range(10, 10 * 14 + 1, 10):
+            with suppress(NotEnoughDataError):
+                samples = [Sample(end, float(a[:end].mean()), a[:end].var(ddof=1)) for a in arms]
+                looks.append(relative(*samples))
+        found = estimate(looks, ALPHA)
+        crossings += found.p_value <= ALPHA or not found.low <= 0.0 <= found.high
     assert crossings <= MOST_CROSSINGS
 
 

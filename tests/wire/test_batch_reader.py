@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tallybook.errors import BatchError
 from tallybook.model.event import ConversionEvent, DecisionEvent, Sender, VisitorAttribute
-from tallybook.wire.batch_reader import MAX_LETTER_BYTES, read_batch, read_sender
+from tallybook.wire.batch_reader import MAX_LETTER_BYTES, MAX_UNFOLDING, read_batch, read_sender
 
 AT_MS = 1_700_000_000_000
 PLAN = {"entity_id": "900", "key": "plan", "type": "custom", "value": "gold"}
@@ -489,3 +489,50 @@ def test_an_empty_visitor_id_is_an_id_like_any_other() -> None:
     batch = read_batch(body(visitor(conversion(), visitor_id="")))
     assert [event.visitor_id for event in batch.conversions] == [""]
     assert batch.dead_letters == ()
+
+
+def test_a_number_of_more_digits_than_python_reads_costs_itself_beside_another_fault() -> None:
+    huge = body(visitor(conversion("bad", tags={"x": float("nan"), "y": 1}), conversion("ok")))
+    assert uuids(huge.replace(b'"y": 1', b'"y": ' + b"9" * 5_000)) == ["ok"]
+
+
+def test_long_text_may_be_shared_by_dozens_of_events() -> None:
+    plan = {**PLAN, "value": "x" * 100_000}
+    events = [conversion(f"c-{n}") for n in range(60)]
+    assert len(uuids(body(visitor(*events, attributes=[plan])))) == 60
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        {"attributes": [{**PLAN, "value": "x" * 100_000}]},
+        {"visitor_id": "x" * 100_000},
+        {"session_id": "x" * 100_000},
+        {"decisions": [decision(metadata={"flag_key": "x" * 100_000})]},
+        {"decisions": [decision(variation_id=str(n)) for n in range(1_000)]},
+    ],
+)
+def test_a_body_cannot_unfold_without_bound(shared: dict[str, Any]) -> None:
+    kind = activation if "decisions" in shared else conversion
+    raw = body(visitor(*(kind(f"u-{n}") for n in range(1_000)), **shared))
+    batch = read_batch(raw)
+    kept = (*batch.decisions, *batch.conversions)
+    assert kept
+    texts = sum(
+        len(e.visitor_id)
+        + len(e.session_id or "")
+        + sum(len(str(a.value)) for a in e.attributes)
+        + len(getattr(e, "flag_key", None) or "")
+        for e in kept
+    )
+    assert texts + len(kept) <= MAX_UNFOLDING * len(raw)
+    assert len({e.uuid for e in kept}) + len(batch.dead_letters) == 1_000
+    last = batch.dead_letters[-1]
+    assert last.path == "$.visitors[0].snapshots[0].events[999]"
+    assert last.reason == "what this body's events share unfolds to over 64 times its size"
+    assert json.loads(last.body)["uuid"] == "u-999"  # whole, for whoever wants to send it again
+
+
+def test_what_the_sender_says_of_itself_counts_too() -> None:
+    raw = body(visitor(*(conversion(f"u-{n}") for n in range(500))), client_name="x" * 100_000)
+    assert 0 < len(uuids(raw)) < 500

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -257,3 +258,21 @@ def test_an_attribute_that_is_no_text_costs_itself_alone() -> None:
 def test_a_user_id_that_is_no_text_cannot_be_written() -> None:
     with pytest.raises(UnicodeEncodeError):
         write_author(PROJECT, "\ud800", {})
+
+
+class Number(float):
+    """What numeric libraries hand out: a class derived from float."""
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [(Number(1.5), 1.5), (Level.HIGH, 3), (Number("nan"), None), (Number("inf"), None)],
+)
+def test_numbers_of_derived_classes_are_attributes_like_any_other(
+    value: object, sent: float | None
+) -> None:
+    assert [row["value"] for row in rows({"plan": value})] == ([] if sent is None else [sent])

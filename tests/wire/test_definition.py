@@ -451,6 +451,9 @@ EDITS = [
     ("metrics: [purchase_rate, revenue_per_visitor]", "status: live", f'{RULE}.status: found "live"; it is one of: draft, running, paused, concluded'),
     ("metrics: [purchase_rate, revenue_per_visitor]", "start: tomorrow", f'{RULE}.start: found "tomorrow"; expected a date such as 2026-01-31'),
     ("metrics: [purchase_rate, revenue_per_visitor]", "start: 2026-01-31T10:00:00", f'{RULE}.start: found "2026-01-31T10:00:00"; expected a date'),
+    ("metrics: [purchase_rate, revenue_per_visitor]", "start: 0001-01-01T00:00:00+14:00", f'{RULE}.start: found "0001-01-01T00:00:00+14:00"; expected a date'),
+    ("metrics: [purchase_rate, revenue_per_visitor]", "start: 1969-12-31", f'{RULE}.start: found "1969-12-31"; expected a date'),
+    ("metrics: [purchase_rate, revenue_per_visitor]", "end: 9999-12-31T23:59:59-14:00", f'{RULE}.end: found "9999-12-31T23:59:59-14:00"; expected a date'),
     ("metrics: [purchase_rate, revenue_per_visitor]", "start: 1700000000", f"{RULE}.start: found 1700000000; expected a date"),
     ("metrics: [purchase_rate, revenue_per_visitor]", "start: 2026-02-01\n        end: 2026-02-01", f"{RULE}.end: is not after the rule's start"),
     ("metrics: [purchase_rate, revenue_per_visitor]", "group: g", f"{RULE}.group: no group `g` is defined; none is defined"),
@@ -525,6 +528,18 @@ def test_aliases_cannot_blow_a_document_up():
     lines = ["project: x", "flags:", "  a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 8)]
     assert "more than 500000 values" in fault("\n".join(lines))
+
+
+def test_aliases_of_aliases_cannot_nest_without_bound():
+    lines = ["project: x", "attributes: &a0 [x]", "flags:"]
+    lines += [f"  f{i}: &a{i} [*a{i - 1}]" for i in range(1, 400)]
+    assert fault("\n".join(lines)) == "definition: is nested deeper than 60 levels"
+
+
+def test_json_that_nests_without_bound_is_no_json():
+    deep = "[" * 100_000
+    text = edited("{type: string, default: blue}", f"{{type: json, default: '{deep}'}}")
+    assert "expected a mapping, a list, or text that is JSON" in fault(text)
 
 
 @pytest.mark.parametrize(

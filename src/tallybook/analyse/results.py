@@ -11,7 +11,7 @@ from tallybook.analyse.slices import Measured, slice_of
 from tallybook.analyse.subject import Catalog, Subject, find_metrics, find_subject, find_window
 from tallybook.attribution import ask
 from tallybook.model.metric import Aggregator, Metric, Question
-from tallybook.model.moments import Exposures, Measurement
+from tallybook.model.moments import Exposures, Measurement, Segment, SegmentValue
 from tallybook.model.report import Health, Report, Slice
 from tallybook.stats.methods import method_named
 
@@ -117,7 +117,7 @@ def _segments(engine: ask.Engine, plan: _Plan) -> tuple[Slice, ...] | None:
 
 def _slices(engine: ask.Engine, plan: _Plan, exposed: Sequence[Exposures]) -> list[Slice]:
     measured = [ask.measure(engine, plan.question, metric) for metric in plan.metrics]
-    by_segment = [{m.segment: m for m in measurements} for measurements in measured]
+    by_segment = [{_identity(m.segment): m for m in measurements} for measurements in measured]
     return [
         slice_of(
             plan.subject,
@@ -125,12 +125,17 @@ def _slices(engine: ask.Engine, plan: _Plan, exposed: Sequence[Exposures]) -> li
             segment=part.segment,
             reach=part.looks[-1] if part.looks else None,
             measured=[
-                Measured(metric, found.get(part.segment, Measurement(part.segment, ())))
+                Measured(metric, found.get(_identity(part.segment), Measurement(part.segment, ())))
                 for metric, found in zip(plan.metrics, by_segment, strict=True)
             ],
         )
         for part in exposed
     ]
+
+
+def _identity(segment: Segment) -> tuple[tuple[str, type, SegmentValue], ...]:
+    """A segment told apart by its values' types too: to Python, true and 1 are equal."""
+    return tuple((name, type(value), value) for name, value in segment)
 
 
 def _dead_letters(engine: ask.Engine, question: Question) -> int:

@@ -146,7 +146,7 @@ def measure(
     for segment, members in world.members().items():
         events = world.counted(segment, metric)
         joined = [m.joined_at for m in members.values()]
-        occurred = [event.at_ms for own in events.values() for event in own]
+        occurred = [event.at_ms for somebody in members for event in events.get(somebody, ())]
         looks = tuple(
             Look(at_ms, _arms(members, events, metric, at_ms))
             for at_ms in world.looks([*joined, *occurred])

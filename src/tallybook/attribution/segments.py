@@ -27,7 +27,8 @@ def segment_sql(segment_by: Sequence[str]) -> str:
         f"COALESCE(NULLIF(REGEXP_EXTRACT(attributes, ${name}, 1), ''), 'null')"
         for name in segment_parameters(segment_by)
     ]
-    return f"CONCAT('[', {', ,, '.join(values)}, ']')"
+    between = ", ',', "
+    return f"CONCAT('[', {between.join(values)}, ']')"
 
 
 def segment_parameters(segment_by: Sequence[str]) -> Mapping[str, object]:

@@ -66,10 +66,8 @@ def arm(sums: Sums, recipe: Recipe) -> Arm:
 
 
 def moments(sums: Sums, recipe: Recipe) -> Moments:
-    """Return the centred moments, each rounded once."""
+    """Return the centred moments of at least one visitor, each rounded once."""
     n = sums.n
-    if n == 0:
-        return Moments(0, 0.0, 0.0)
     plain = Moments(n, rounded(sums.x / n), rounded(sums.xx - sums.x**2 / n))
     if recipe.denominator is None:
         return plain
@@ -93,4 +91,4 @@ def rounded(exact: Fraction) -> float:
     try:
         return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf

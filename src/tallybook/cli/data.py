@@ -56,7 +56,9 @@ def export(directory: Path, *, data: DataOption = None) -> None:
     data:
         Data directory.
     """
-    print(export_events(open_stores(data).lake, directory).text)
+    with open_stores(data) as stores:
+        summary = export_events(stores.lake, directory)
+    print(summary.text)
 
 
 def progress_bar() -> Progress:

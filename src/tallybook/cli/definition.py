@@ -30,8 +30,8 @@ def apply(file: Path, *, data: DataOption = None) -> None:
         Data directory.
     """
     definition = read_definition(_text(file))
-    catalog = open_catalog(place(data, os.environ).catalog_url)
-    print(publish.apply(catalog, definition, now_ms=time.time_ns() // 1_000_000).text)
+    with open_catalog(place(data, os.environ).catalog_url) as catalog:
+        print(publish.apply(catalog, definition, now_ms=time.time_ns() // 1_000_000).text)
 
 
 def datafile(
@@ -56,23 +56,29 @@ def datafile(
     data:
         Data directory.
     """
-    catalog = open_catalog(place(data, os.environ).catalog_url)
-    imported = publish.import_datafile(
-        catalog,
-        _text(file).encode(),
-        project=project,
-        environment=environment,
-        now_ms=time.time_ns() // 1_000_000,
-    )
+    content = _content(file)
+    with open_catalog(place(data, os.environ).catalog_url) as catalog:
+        imported = publish.import_datafile(
+            catalog,
+            content,
+            project=project,
+            environment=environment,
+            now_ms=time.time_ns() // 1_000_000,
+        )
     print(imported.text)
 
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return _content(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{file}: byte {error.start} is not UTF-8; expected a text file"
         ) from None
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}; expected a readable file") from None

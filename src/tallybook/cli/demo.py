@@ -88,9 +88,8 @@ def demo(
 def _run(data: Path, visitors: int) -> tuple[Report, dict[str, Tally]]:
     now_ms = time.time_ns() // 1_000_000
     start_ms = now_ms - DAYS * DAY_MS
-    publish.apply(
-        open_catalog(place(data, {}).catalog_url), read_definition(DEFINITION), now_ms=start_ms
-    )
+    with open_catalog(place(data, {}).catalog_url) as catalog:
+        publish.apply(catalog, read_definition(DEFINITION), now_ms=start_ms)
     scenario = Scenario("checkout", TRUTH, visitors=visitors, days=DAYS, start_ms=start_ms)
     with _server(data) as url, progress_bar() as bar:
         task = bar.add_task("sending traffic", total=visitors)
@@ -103,9 +102,9 @@ def _run(data: Path, visitors: int) -> tuple[Report, dict[str, Tally]]:
         if not client.flush(WAIT_S):
             raise StorageError(f"the demo's events were not delivered: {client.delivery_stats()}")
         client.close(WAIT_S)
-    stores = open_stores(data)
     request = analyse.Request(experiment="checkout_test")
-    return analyse.results(stores.engine, stores.catalog, request, now_ms=now_ms), tallies
+    with open_stores(data) as stores:
+        return analyse.results(stores.engine, stores.catalog, request, now_ms=now_ms), tallies
 
 
 def _told(bar: Progress, task: TaskID) -> Callable[[int], None]:

@@ -85,9 +85,9 @@ def results(
     data:
         Data directory.
     """
-    stores = open_stores(data)
     request = _request(experiment, asked or Asked())
-    report = analyse.results(stores.engine, stores.catalog, request, now_ms=_now_ms())
+    with open_stores(data) as stores:
+        report = analyse.results(stores.engine, stores.catalog, request, now_ms=_now_ms())
     print(FORMATS[format](report), end="")
 
 
@@ -105,9 +105,9 @@ def sql(experiment: str, asked: Asked | None = None, *, data: DataOption = None)
     data:
         Data directory.
     """
-    stores = open_stores(data)
     request = _request(experiment, asked or Asked())
-    print(analyse.sql(stores.engine, stores.catalog, request, now_ms=_now_ms()))
+    with open_stores(data) as stores:
+        print(analyse.sql(stores.engine, stores.catalog, request, now_ms=_now_ms()))
 
 
 def why(visitor: str, experiment: str | None = None, *, data: DataOption = None) -> None:
@@ -124,8 +124,8 @@ def why(visitor: str, experiment: str | None = None, *, data: DataOption = None)
     data:
         Data directory.
     """
-    stores = open_stores(data)
-    explanation = analyse.why(stores.engine, stores.catalog, visitor, experiment)
+    with open_stores(data) as stores:
+        explanation = analyse.why(stores.engine, stores.catalog, visitor, experiment)
     print(explanation.text)
 
 

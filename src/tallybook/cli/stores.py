@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +40,12 @@ def existing_place(data: Path | None) -> Place:
     return kept
 
 
-def open_stores(data: Path | None) -> Stores:
+@contextmanager
+def open_stores(data: Path | None) -> Iterator[Stores]:
     """Open a data directory for reading, after draining what a killed server left in its log."""
     kept = existing_place(data)
-    catalog = open_catalog(kept.catalog_url)
     lake = Lake(kept.lake_uri)
-    drain_leftovers(kept.log, lake, promoted=catalog.attribute_keys())
-    return Stores(catalog, lake, DuckDB(lake))
+    with open_catalog(kept.catalog_url) as catalog:
+        drain_leftovers(kept.log, lake, promoted=catalog.attribute_keys())
+        with DuckDB(lake) as engine:
+            yield Stores(catalog, lake, engine)

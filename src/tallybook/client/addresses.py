@@ -30,6 +30,10 @@ class Addresses:
             url = getattr(self, name)
             if url is not None and not _is_http(url):
                 raise ConfigError(f"{name}: expected a http:// or https:// URL, found {url!r}")
+        if self.server_url and set("?#") & set(self.server_url):
+            raise ConfigError(
+                f"server_url: expected a URL without ? and #, found {self.server_url!r}"
+            )
 
     def for_events(self, region: str) -> str:
         """Where a project of that region sends its events."""
@@ -43,6 +47,8 @@ class Addresses:
         """Where the datafile is polled, or ``None`` when nobody said."""
         if not sdk_key:
             return self.datafile_url
+        if not isinstance(sdk_key, str) or not sdk_key.isprintable():
+            raise ConfigError(f"sdk_key: expected printable text, found {sdk_key!r}")
         template = _OPTIMIZELY_SECURE_DATAFILE if is_secure else _OPTIMIZELY_DATAFILE
         if self.server_url:
             template = f"{self.server_url.rstrip('/')}/datafiles/{{sdk_key}}.json"
@@ -50,10 +56,10 @@ class Addresses:
 
 
 def _is_http(url: object) -> bool:
-    if not isinstance(url, str):
+    if not isinstance(url, str) or not url.isprintable() or " " in url:
         return False
     try:
         parts = urlsplit(url)
-    except ValueError:
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the host, or a port that is no number up to 65535
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -30,12 +30,22 @@ def is_user_id(value: object) -> bool:
 
 def are_attributes(value: object, faults: Faults) -> bool:
     """True for a plain dictionary and for anything empty; anything else is logged and told."""
-    if not value or type(value) is dict:
+    if is_dict_or_empty(value):
         return True
     message = f"Attributes must be a dict, not {_shown(value)}."
     _logger.error("%s", message)
     faults.tell("attributes", message)
     return False
+
+
+def is_dict_or_empty(value: object) -> bool:
+    """True for a plain dictionary and for anything empty."""
+    if value is None or type(value) is dict:
+        return True
+    try:
+        return not value
+    except Exception:  # noqa: BLE001 - an array, for one, is neither true nor false
+        return False
 
 
 def not_ready(what: str) -> None:
@@ -44,10 +54,15 @@ def not_ready(what: str) -> None:
 
 
 def guest_of(user_id: object, attributes: object) -> Guest:
-    """A visitor known by id, with arguments that passed."""
+    """A guest of whom nothing was written yet, with attributes of their own."""
     known: dict[str, Any] = dict(attributes) if isinstance(attributes, dict) else {}
-    return Guest(Visitor(str(user_id), known))
+    return Guest(Visitor(plain(user_id), known))
+
+
+def plain(text: object) -> str:
+    """Text that passed as itself: what a class derived from ``str`` (an enum's) shows is not it."""
+    return str.__str__(text) if isinstance(text, str) else str(text)
 
 
 def _shown(value: object) -> str:
-    return '""' if value == "" else type(value).__name__
+    return '""' if isinstance(value, str) and not value else type(value).__name__

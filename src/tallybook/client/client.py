@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self, Unpack, overload
 
 from tallybook.client.addresses import Addresses
+from tallybook.client.arguments import guest_of
 from tallybook.client.background import outbox_for, retire, start_polling
-from tallybook.client.context import Guest, UserContext
+from tallybook.client.context import UserContext
 from tallybook.client.deciding import Decider
 from tallybook.client.desk import Desk
 from tallybook.client.experiments import Experiments
@@ -24,9 +25,9 @@ from tallybook.client.revision import Revisions
 from tallybook.client.settings import ClientOptions, ClientSettings
 from tallybook.client.tracking import Tracker
 from tallybook.client.waiting import first_of, wait_for_first
+from tallybook.deliver.process import tell_of_forks
 from tallybook.deliver.tally import DeliveryStats
 from tallybook.errors import ConfigError
-from tallybook.model.decision import Visitor
 from tallybook.model.optimizely_config import OptimizelyConfig
 from tallybook.notify import NotificationCenter
 
@@ -73,13 +74,16 @@ class Client:
         settings: ClientSettings | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
+        if not isinstance(settings, ClientSettings | None):
+            raise ConfigError(f"settings: expected ClientSettings, found {_name(settings)}")
         settings = replace(settings or ClientSettings(), **options)
         addresses = Addresses(server_url, settings.event_url, settings.datafile_url)
-        is_secure = settings.datafile_access_token is not None
+        is_secure = bool(settings.datafile_access_token)
         datafile_url = addresses.for_datafile(sdk_key, is_secure=is_secure)
         if datafile is None and datafile_url is None:
             raise ConfigError("a client needs a datafile, an sdk_key or a datafile_url")
         self.notifications = NotificationCenter()
+        tell_of_forks(self.notifications)
         faults = Faults(settings.error_handler)
         self._revisions = Revisions(addresses, settings, self.notifications, faults)
         if datafile is not None:
@@ -126,8 +130,7 @@ class Client:
         if attributes is not None and type(attributes) is not dict:
             _logger.error("No user context: attributes must be a dict, not %s.", _name(attributes))
             return None
-        visitor = Visitor(user_id, dict(attributes) if attributes else {})
-        return UserContext(self._decider, self._tracker, Guest(visitor))
+        return UserContext(self._decider, self._tracker, guest_of(user_id, attributes))
 
     def track(
         self,
@@ -234,7 +237,7 @@ class Client:
         return self._revisions.newest is not None
 
     def wait_until_ready(self, timeout_s: float | None = None) -> bool:
-        """Wait for the first datafile, at most ``timeout_s``; true when there is one."""
+        """Wait for the first datafile or ``close()``, at most ``timeout_s``; true if one came."""
         return wait_for_first(self._revisions, timeout_s)
 
     async def ready(self, timeout_s: float | None = None) -> bool:
@@ -245,7 +248,7 @@ class Client:
         """Deliver what waits, at most ``timeout_s``; true when everything tracked so far was."""
         return self._outbox.flush(timeout_s)
 
-    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
+    def close(self, timeout_s: float | None = CLOSE_TIMEOUT_S) -> int:
         """Deliver what waits, at most ``timeout_s``, and end what works in the background.
 
         Decisions can still be made; events are refused from now on. May be called again.
@@ -255,9 +258,10 @@ class Client:
         """
         if self._poller is not None:
             self._poller.stop()
+        self._revisions.stop_waiting()
         return self._outbox.close(timeout_s)
 
-    async def aclose(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
+    async def aclose(self, timeout_s: float | None = CLOSE_TIMEOUT_S) -> int:
         """:meth:`close` for a coroutine; the event loop goes on meanwhile."""
         import asyncio  # noqa: PLC0415 - 40 ms that only its users pay
 

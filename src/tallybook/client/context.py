@@ -158,7 +158,10 @@ class UserContext:
         ``reasons`` say so.
         """
         copy = self._copy()
-        return self._decides.decide(copy, copy._guest, key, options)  # noqa: SLF001 - our own
+        guest = copy._guest  # noqa: SLF001 - our own
+        decision = self._decides.decide(copy, guest, key, options)
+        self._guest.written = guest.written  # spares the next event writing the same again
+        return decision
 
     def decide_for_keys(
         self, keys: Sequence[str], options: Options | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,7 +58,7 @@ class Decider:
         self, asker: UserContext, guest: Guest, keys: object, options: object
     ) -> dict[str, Decision]:
         """Decide the flags named, each as often as it is named; unknown ones stay undecided."""
-        if not isinstance(keys, list | tuple | set | frozenset):
+        if not isinstance(keys, Collection) or isinstance(keys, str | bytes):
             _logger.error("No flags are decided: keys must be a list, not %s.", type(keys).__name__)
             return {}
         revision = self._desk.revisions.newest
@@ -168,7 +168,8 @@ class Decider:
 
 
 def _undecided(asker: UserContext, key: object, why: ReasonKind | None) -> Decision:
-    steps = () if why is None else (Reason(why, {"flag": str(key)}),)
+    named = key if isinstance(key, str) else f"<{type(key).__name__}>"
+    steps = () if why is None else (Reason(why, {"flag": named}),)
     for step in steps:
         _logger.log(step.level, "%s", step.text)
     return Decision(

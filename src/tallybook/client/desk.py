@@ -76,8 +76,6 @@ class Desk:
 
 def log_steps(trace: Trace, *, wanted: bool) -> tuple[Reason, ...]:
     """Log the steps as loud as they are; those that are reasons, if they are wanted."""
-    reasons = trace.reasons
-    for reason in reasons:
-        if _logger.isEnabledFor(reason.level):
-            _logger.log(reason.level, "%s", reason.text)
-    return tuple(reason for reason in reasons if reason.is_reason) if wanted else ()
+    for reason in trace.at_least(_logger.getEffectiveLevel()):
+        _logger.log(reason.level, "%s", reason.text)
+    return tuple(reason for reason in trace.reasons if reason.is_reason) if wanted else ()

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from tallybook.client.arguments import are_attributes, guest_of, is_key, is_user_id, not_ready
+from tallybook.client.arguments import (
+    are_attributes,
+    guest_of,
+    is_key,
+    is_user_id,
+    not_ready,
+    plain,
+)
 from tallybook.client.desk import Desk
 from tallybook.client.impressions import Shown
 from tallybook.client.revision import Revision
@@ -57,7 +64,7 @@ class Experiments:
         if revision is None or experiment is None:
             return False
         if variation_key is None:
-            self._desk.memories.force(str(user_id), experiment.id, None)
+            self._desk.memories.force(plain(user_id), experiment.id, None)
             return True
         if not isinstance(variation_key, str) or not variation_key:
             _logger.debug("A forced variation's key must be a string that is not empty.")
@@ -66,13 +73,13 @@ class Experiments:
         if variation is None:
             self._unknown("variation", variation_key)
             return False
-        self._desk.memories.force(str(user_id), experiment.id, variation.id)
+        self._desk.memories.force(plain(user_id), experiment.id, variation.id)
         return True
 
     def get_forced(self, experiment_key: object, user_id: object) -> str | None:
         """The key of the variation that is forced for a user."""
         revision = self._revision("get_forced_variation", experiment_key, user_id)
-        forced = self._desk.memories.forced_of(str(user_id))
+        forced = self._desk.memories.forced_of(plain(user_id))
         if revision is None or forced is None:
             return None
         experiment = self._experiment(revision, experiment_key)
@@ -95,9 +102,9 @@ class Experiments:
     def _experiment(self, revision: Revision | None, key: object) -> Experiment | None:
         if revision is None:
             return None
-        experiment = revision.project.experiment_by_key.get(str(key))
+        experiment = revision.project.experiment_by_key.get(plain(key))
         if experiment is None:
-            self._unknown("experiment", str(key))
+            self._unknown("experiment", plain(key))
         return experiment
 
     def _unknown(self, subject: str, name: str) -> None:

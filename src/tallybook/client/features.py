@@ -6,7 +6,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tallybook.client.arguments import are_attributes, guest_of, is_key, is_user_id, not_ready
+from tallybook.client.arguments import (
+    are_attributes,
+    guest_of,
+    is_key,
+    is_user_id,
+    not_ready,
+    plain,
+)
 from tallybook.client.context import Guest
 from tallybook.client.desk import Desk, Judgement, log_steps
 from tallybook.client.impressions import Shown
@@ -138,14 +145,14 @@ class Features:
 
 
 def _flag(revision: Revision, feature_key: object) -> Flag | None:
-    flag = revision.project.flag_by_key.get(str(feature_key))
+    flag = revision.project.flag_by_key.get(plain(feature_key))
     if flag is None:
         _logger.error("The datafile has no flag %r.", feature_key)
     return flag
 
 
 def _variable(flag: Flag, key: object, wanted: str | None) -> Variable | None:
-    variable = flag.variable_by_key.get(str(key))
+    variable = flag.variable_by_key.get(plain(key))
     if variable is None:
         _logger.error("Flag %r has no variable %r.", flag.key, key)
         return None

@@ -12,6 +12,7 @@ from tallybook.client.addresses import Addresses
 from tallybook.client.faults import Faults
 from tallybook.client.settings import ClientSettings
 from tallybook.deliver.journal import Envelope
+from tallybook.deliver.process import tell_of_forks
 from tallybook.errors import DatafileError
 from tallybook.model.event import Sender
 from tallybook.model.optimizely_config import OptimizelyConfig
@@ -37,12 +38,17 @@ class Revision:
 class Description:
     """A datafile described, once somebody asks for it."""
 
-    __slots__ = ("_config", "_lock", "_text")
+    __slots__ = ("__weakref__", "_config", "_lock", "_text")
 
     def __init__(self, text: str | bytes) -> None:
         self._text = text
-        self._lock = threading.Lock()
         self._config: OptimizelyConfig | None = None
+        self.begin_in_child()
+        tell_of_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Have a lock of its own: the parent's may be held for ever."""
+        self._lock = threading.Lock()
 
     def config(self) -> OptimizelyConfig:
         """The description, always the same object."""
@@ -87,9 +93,15 @@ class Revisions:
         self._settings = settings
         self._notifications = notifications
         self._faults = faults
-        self._lock = threading.RLock()
         self._waiting: list[Callable[[], object]] = []
+        self._is_over = False
         self.newest: Revision | None = None
+        self.begin_in_child()
+        tell_of_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Have a lock of its own: the parent's may be held for ever."""
+        self._lock = threading.RLock()
 
     def install(self, datafile: str | bytes) -> None:
         """Make a datafile the newest; one of the revision that is there already changes nothing.
@@ -99,16 +111,14 @@ class Revisions:
         """
         revision = prepare(datafile, self._addresses, self._settings)
         with self._lock:
-            known = self.newest
-            if known is not None and known.project.revision == revision.project.revision:
+            newest = self.newest
+            if newest is not None and newest.project.revision == revision.project.revision:
                 return
             self.newest = revision
-            waiting, self._waiting = self._waiting, []
         for remark in revision.project.remarks:
             _logger.warning("%s", remark)
         self._notifications.send_notifications(NotificationType.OPTIMIZELY_CONFIG_UPDATE)
-        for callback in waiting:
-            callback()
+        self._call_back()
 
     def offer(self, datafile: bytes) -> bool:
         """Install a datafile that came by itself; false, and one line in the log, if it is bad."""
@@ -127,15 +137,29 @@ class Revisions:
             _logger.exception("The error handler raised.")
 
     def when_ready(self, callback: Callable[[], object]) -> None:
-        """Call back once there is a revision, at once if there is one; it must not raise."""
+        """Call back once there is a revision, or nobody waits for one any more; at once if so.
+
+        The callback must not raise.
+        """
         with self._lock:
-            if self.newest is None:
+            if self.newest is None and not self._is_over:
                 self._waiting.append(callback)
                 return
         callback()
+
+    def stop_waiting(self) -> None:
+        """Call back everyone: no datafile is asked for any more."""
+        self._is_over = True
+        self._call_back()
 
     def forget(self, callback: Callable[[], object]) -> None:
         """Call back no more."""
         with self._lock:
             if callback in self._waiting:
                 self._waiting.remove(callback)
+
+    def _call_back(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()

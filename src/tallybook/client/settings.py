@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
@@ -61,11 +61,45 @@ class ClientSettings:
     error_handler: ErrorHandler | None = None
 
     def __post_init__(self) -> None:
-        options = self.default_decide_options
-        if not isinstance(options, list | tuple) or not all(isinstance(o, str) for o in options):
-            raise ConfigError(
-                f"default_decide_options: expected a list of decide options, found {options!r}"
-            )
+        for name, (is_usable, expected) in _CHECKS.items():
+            value = getattr(self, name)
+            if not is_usable(value):  # found values are not shown: a token is among them
+                raise ConfigError(f"{name}: expected {expected}, found {type(value).__name__}")
+
+
+def _are_options(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(option, str) for option in value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_http(value: object) -> bool:
+    return all(callable(getattr(value, name, None)) for name in ("post", "get", "abandon"))
+
+
+def _keeps_profiles(value: object) -> bool:
+    return all(callable(getattr(value, name, None)) for name in ("lookup", "save"))
+
+
+_CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "datafile_access_token": (lambda value: value is None or _is_text(value), "a string"),
+    "default_decide_options": (_are_options, "a list of decide options"),
+    "delivery": (lambda value: isinstance(value, DeliverySettings), "DeliverySettings"),
+    "polling": (lambda value: isinstance(value, PollingSettings), "PollingSettings"),
+    "client_name": (_is_text, "a string"),
+    "client_version": (_is_text, "a string"),
+    "clock_ms": (callable, "a function"),
+    "new_uuid": (lambda value: value is None or callable(value), "a function"),
+    "http": (lambda value: value is None or _is_http(value), "an object with post, get, abandon"),
+    "surroundings": (lambda value: isinstance(value, Surroundings), "Surroundings"),
+    "user_profile_service": (
+        lambda value: value is None or _keeps_profiles(value),
+        "an object with lookup, save",
+    ),
+    "error_handler": (lambda value: value is None or callable(value), "a function"),
+}
 
 
 class ClientOptions(TypedDict, total=False):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from tallybook.client.arguments import guest_of, is_dict_or_empty
 from tallybook.client.context import Guest
 from tallybook.client.faults import Faults
 from tallybook.client.recording import Recorder, told
 from tallybook.client.revision import Revisions
 from tallybook.deliver.tally import Refusal
-from tallybook.model.decision import Visitor
 from tallybook.notify import NotificationCenter, NotificationType
 
 _TRACK: Final = NotificationType.TRACK.value  # a plain string hashes four times as fast
@@ -41,17 +41,14 @@ class Tracker:
             return
         self._track(guest, event_key, event_tags, guest.visitor.attributes)
 
-    def track(
-        self, event_key: object, user_id: object, attributes: object, event_tags: object
-    ) -> None:
+    def track(self, event_key: Any, user_id: Any, attributes: object, event_tags: object) -> None:
         """Record a conversion of a user known by id only; listeners get what was passed."""
         fault = _fault(event_key, event_tags, user_id, attributes)
         if fault is not None:
             self._refuse_argument(fault)
             return
-        known = dict(attributes) if isinstance(attributes, dict) else {}
-        guest = Guest(Visitor(str(user_id), known))
-        self._track(guest, str(event_key), event_tags, attributes)
+        guest = guest_of(user_id, attributes)
+        self._track(guest, event_key, event_tags, attributes)
 
     def _track(self, guest: Guest, event_key: str, event_tags: object, attributes: object) -> None:
         revision = self._revisions.newest
@@ -106,8 +103,8 @@ def _fault(
         return _Fault(f"its key must be a string that is not empty, not {type(event_key).__name__}")
     if not isinstance(user_id, str):
         return _Fault(f"the user id must be a string, not {type(user_id).__name__}")
-    if attributes and type(attributes) is not dict:
+    if not is_dict_or_empty(attributes):
         return _Fault(f"attributes must be a dict, not {type(attributes).__name__}", "attributes")
-    if event_tags and type(event_tags) is not dict:
+    if not is_dict_or_empty(event_tags):
         return _Fault(f"event tags must be a dict, not {type(event_tags).__name__}", "event_tags")
     return None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 
 from tallybook.client.revision import Revisions
+from tallybook.deliver.settings import bounded_s
 
 
 def wait_for_first(revisions: Revisions, timeout_s: float | None) -> bool:
-    """Block until there is a revision, at most ``timeout_s``; true when there is one."""
+    """Block until there is a revision, at most ``timeout_s``; true when there is one.
+
+    :meth:`Revisions.stop_waiting` ends the waiting.
+    """
     arrived = threading.Event()
     revisions.when_ready(arrived.set)
-    arrived.wait(timeout_s)
+    arrived.wait(bounded_s(timeout_s))
     revisions.forget(arrived.set)
     return revisions.newest is not None
 
@@ -28,7 +32,7 @@ async def first_of(revisions: Revisions, timeout_s: float | None) -> bool:
 
     revisions.when_ready(tell)
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(bounded_s(timeout_s)):
             await arrived.wait()
     except TimeoutError:
         pass

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tallybook.deliver.answer import Http, Meaning, Reply, backoff_s, meaning
+from tallybook.deliver.http import without_login
 from tallybook.deliver.journal import Batch, Journal
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import DeliverySettings, Surroundings
@@ -206,7 +207,7 @@ class Courier:
             what,
             " ".join(reply.text.split())[:_MAX_REASON] or "no reason given",
             answer,
-            batch.envelope.url,
+            without_login(batch.envelope.url),
             len(batch.items),
         )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
 
@@ -15,16 +17,25 @@ MAX_ERROR_BYTES: Final = 4096  # of an error's body that are read
 MAX_BODY_BYTES: Final = 256 * 2**20  # of a datafile
 
 
+class Way(NamedTuple):
+    """How a URL is reached: over which connections, and with what login."""
+
+    pool: PoolManager
+    url: str
+    login: Mapping[str, str]
+
+
 class KeepAliveHttp:
     """One pool of connections, through the proxy the environment names, redirects not followed.
 
-    Thread-safe. A request that gets no answer is a reply with the status ``NO_ANSWER``.
+    Thread-safe. A request that gets no answer is a reply with the status ``NO_ANSWER``. A user and
+    a password in a URL, or in a proxy's, travel as a header and nowhere else.
     """
 
     def __init__(self, timeout_s: float, wall_clock: Callable[[], float] = time.time) -> None:
         self._timeout_s = timeout_s
         self._wall_clock = wall_clock
-        self._pools: dict[str, PoolManager] = {}  # by URL: there are two or three
+        self._ways: dict[str, Way] = {}  # by URL: there are two or three
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send ``body``; of the answer's body only the beginning is read."""
@@ -36,7 +47,7 @@ class KeepAliveHttp:
 
     def abandon(self) -> None:
         """Begin with new connections."""
-        self._pools = {}
+        self._ways = {}
 
     def _request(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
@@ -44,8 +55,14 @@ class KeepAliveHttp:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - 20 ms that only senders pay
 
         try:
-            response = self._pool(url).request(
-                method, url, body=body, headers=headers, redirect=False, preload_content=False
+            way = self._way(url)
+            response = way.pool.request(
+                method,
+                way.url,
+                body=body,
+                headers={**way.login, **headers},
+                redirect=False,
+                preload_content=False,
             )
             try:
                 return self._reply(response, is_whole=method == "GET")
@@ -54,11 +71,11 @@ class KeepAliveHttp:
         except (HTTPError, OSError, ValueError) as error:
             return Reply(NO_ANSWER, text=f"{type(error).__name__}: {error}")
 
-    def _pool(self, url: str) -> PoolManager:
-        pool = self._pools.get(url)
-        if pool is None:
-            pool = self._pools[url] = pool_for(url, self._timeout_s)
-        return pool
+    def _way(self, url: str) -> Way:
+        way = self._ways.get(url)
+        if way is None:
+            way = self._ways[url] = way_to(url, self._timeout_s)
+        return way
 
     def _reply(self, response: BaseHTTPResponse, *, is_whole: bool) -> Reply:
         is_good = response.status < 300  # noqa: PLR2004 - the class of statuses
@@ -78,26 +95,51 @@ class KeepAliveHttp:
         )
 
 
-def pool_for(url: str, timeout_s: float) -> PoolManager:
-    """Connections to ``url``, through the proxy the environment names; nothing is retried."""
+def way_to(url: str, timeout_s: float) -> Way:
+    """New connections to ``url``, through the proxy the environment names; nothing is retried."""
+    asked = without_login(url)
+    return Way(_pool(asked, timeout_s), asked, _login(url, "Authorization"))
+
+
+def without_login(url: str) -> str:
+    """``url`` without a user and a password, fit for a log."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _pool(url: str, timeout_s: float) -> PoolManager:
     import urllib3  # noqa: PLC0415 - see above
 
-    proxy = _proxy(url)
     timeout = urllib3.Timeout(connect=timeout_s, read=timeout_s)
-    if proxy:
-        return urllib3.ProxyManager(proxy, timeout=timeout, retries=False)
-    return urllib3.PoolManager(timeout=timeout, retries=False)
+    proxy = _proxy(url)
+    if proxy is None:
+        return urllib3.PoolManager(timeout=timeout, retries=False)
+    return urllib3.ProxyManager(
+        without_login(proxy),
+        proxy_headers=_login(proxy, "Proxy-Authorization"),
+        timeout=timeout,
+        retries=False,
+    )
+
+
+def _login(url: str, header: str) -> dict[str, str]:
+    login, at, _ = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return {}
+    user, _, password = login.partition(":")
+    pair = f"{unquote(user)}:{unquote(password)}"
+    return {header: f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 def _proxy(url: str) -> str | None:
-    from urllib.parse import urlsplit  # noqa: PLC0415 - see above
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - see above
 
     parts = urlsplit(url)
     proxies = getproxies()
     if not proxies or proxy_bypass(parts.netloc):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def retry_after_s(header: str | None, wall_clock: Callable[[], float]) -> float | None:

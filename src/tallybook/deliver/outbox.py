@@ -22,7 +22,7 @@ from tallybook.deliver.courier import Announce, Courier
 from tallybook.deliver.journal import FULL, Envelope, Journal, MemoryJournal
 from tallybook.deliver.process import tell_of_end, tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
-from tallybook.deliver.settings import DeliverySettings, Surroundings
+from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s
 from tallybook.deliver.tally import DeliveryStats, Refusal, Tally
 
 THREAD_NAME: Final = "tallybook-delivery"
@@ -100,19 +100,20 @@ class Outbox:
                 return True
             self._courier.stop_resting()
             self._hurry()
-            self._progress.wait_for(lambda: self._is_settled(target), timeout_s)
+            self._progress.wait_for(lambda: self._is_settled(target), bounded_s(timeout_s))
             after = self._courier.settled - self._courier.delivered
             return self._courier.settled >= target and after == before
 
-    def close(self, timeout_s: float) -> int:
+    def close(self, timeout_s: float | None) -> int:
         """Refuse further events, deliver what waits within ``timeout_s``, and end the worker.
 
+        ``None`` is however long it takes.
         May be called again, and from a listener on the worker (then it does not wait).
 
         Returns:
             How many events are not delivered.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + bounded_s(timeout_s)
         self.retire()
         if self._has_worker():
             self.flush(timeout_s)

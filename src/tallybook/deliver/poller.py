@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Final
 
 from tallybook.deliver.answer import Http, Reply, backoff_s
+from tallybook.deliver.http import without_login
 from tallybook.deliver.process import tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import PollingSettings, Surroundings
@@ -83,7 +84,8 @@ class Poller:
             swing = (2 * self._surroundings.chance() - 1) * _JITTER
             return self._settings.interval_s * (1 + swing)
         self._failures += 1
-        self._log.say(logging.ERROR, "datafile", "No new datafile from %s: %s", self._url, fault)
+        place = without_login(self._url)
+        self._log.say(logging.ERROR, "datafile", "No new datafile from %s: %s", place, fault)
         jitter_s = backoff_s(
             self._failures,
             self._settings.backoff_base_s,
@@ -106,7 +108,7 @@ class Poller:
         url = events_url(self._url)
         if url is None:
             message = "%s: no events, only polling: the address does not end with .json"
-            self._log.say(logging.WARNING, "stream", message, self._url)
+            self._log.say(logging.WARNING, "stream", message, without_login(self._url))
             return None
         return RevisionStream(url, self._headers, self._hear, self._settings, self._surroundings)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from typing import Protocol
@@ -51,6 +52,11 @@ def tell_of_end(endable: Endable) -> None:
 def _begin_in_child() -> None:
     for forkable in list(_forkables):
         forkable.begin_in_child()
+    # A child of multiprocessing ends without atexit; finalisers are what it has, and those it got
+    # before it is set up are thrown away.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(_end, lambda end: util.Finalize(None, end, exitpriority=0))
 
 
 def _end() -> None:

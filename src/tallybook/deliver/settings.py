@@ -11,6 +11,8 @@ from typing import Final
 
 from tallybook.errors import ConfigError
 
+LONGEST_S: Final = 1e9  # thirty years; Python's own waiting counts not much further
+_MOST: Final = 10**15  # events or bytes
 _RANDOM_STEPS: Final = float(2**53)  # every one of them is a double
 
 
@@ -53,6 +55,8 @@ class DeliverySettings:
     gzip: bool | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.gzip, bool | None):
+            raise ConfigError(f"gzip: expected true, false or None, found {self.gzip!r}")
         _check_positive(self, may_be_zero={"exit_timeout_s", "flush_interval_s"})
 
 
@@ -71,6 +75,8 @@ class PollingSettings:
     stream: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stream, bool):
+            raise ConfigError(f"stream: expected true or false, found {self.stream!r}")
         _check_positive(self, may_be_zero=set())
 
 
@@ -91,6 +97,14 @@ def _check_positive(settings: DeliverySettings | PollingSettings, *, may_be_zero
         if is_number and field.type == "int" and not isinstance(value, int):
             raise ConfigError(f"{field.name}: {value!r} is not a whole number")
         least = 0 if field.name in may_be_zero else math.ulp(0.0)
-        if not is_number or not math.isfinite(value) or value < least:
+        most = _MOST if field.type == "int" else LONGEST_S
+        if not is_number or not least <= value <= most:  # NaN is not between them either
             expected = "0 or more" if field.name in may_be_zero else "more than 0"
-            raise ConfigError(f"{field.name}: expected a number, {expected}, found {value!r}")
+            raise ConfigError(
+                f"{field.name}: expected a number, {expected}, at most {most:g}, found {value!r}"
+            )
+
+
+def bounded_s(timeout_s: float | None) -> float:
+    """``timeout_s``, or what comes to the same where it is ``None`` or endless."""
+    return LONGEST_S if timeout_s is None else min(timeout_s, LONGEST_S)

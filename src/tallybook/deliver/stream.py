@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from tallybook.deliver.answer import backoff_s
-from tallybook.deliver.http import pool_for
+from tallybook.deliver.http import way_to, without_login
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import PollingSettings, Surroundings
 
@@ -88,7 +88,8 @@ class RevisionStream:
                 return
             is_steady = self._surroundings.monotonic() - began >= STEADY_S
             self._failures = 1 if is_steady else self._failures + 1
-            self._log.say(logging.WARNING, "stream", "No events from %s: %s", self._url, fault)
+            place = without_login(self._url)
+            self._log.say(logging.WARNING, "stream", "No events from %s: %s", place, fault)
             stop.wait(
                 backoff_s(
                     self._failures,
@@ -104,10 +105,11 @@ class RevisionStream:
 
         known = {"Last-Event-ID": self._last_id} if self._last_id else {}
         try:
-            response = pool_for(self._url, SILENCE_S).request(
+            way = way_to(self._url, SILENCE_S)
+            response = way.pool.request(
                 "GET",
-                self._url,
-                headers={**self._headers, **known},
+                way.url,
+                headers={**way.login, **self._headers, **known},
                 redirect=False,
                 preload_content=False,
             )

@@ -10,7 +10,7 @@ class Engine(Protocol):
     """Runs queries over the views ``decisions``, ``conversions`` and ``dead_letters``."""
 
     def rows(self, text: str, parameters: Mapping[str, object]) -> list[tuple[object, ...]]:
-        """Return the rows of a query as they are now; ``$name`` in the text is a parameter."""
+        """Return the rows of a query; ``$name`` in the text is a parameter."""
         ...
 
 

@@ -1,7 +1,8 @@
 """The embedded engine: DuckDB, in this process, over the lake's Parquet files.
 
-The files are listed anew for every query, so that what was committed a moment ago is counted. One
-engine may be used from several threads: each query has a cursor and views of its own.
+The files are listed once, when the engine is made: all queries of one report see the same events,
+whatever is committed meanwhile. An engine may be used from several threads; each query has a cursor
+of its own.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import duckdb
 
@@ -28,17 +31,19 @@ _WILDCARD: Final = re.compile(r"[*?\[]")
 
 
 class DuckDB:
-    """Queries over one lake."""
+    """Queries over one lake as it was when this was made; close it, or use it in a ``with``."""
 
     def __init__(self, lake: LakeFiles) -> None:
-        self._lake = lake
         # Queries larger than memory spill here, and not into the working directory.
         spill = Path(tempfile.gettempdir(), f"tallybook-spill-{os.getpid()}")
         self._database = duckdb.connect(config={**_SETTINGS, "temp_directory": str(spill)})
         self._database.execute("SET parquet_metadata_cache = true")
+        with _refusing():
+            for table in TABLES:
+                self._database.execute(_view(table, lake.columns(table), lake.files(table)))
 
     def rows(self, text: str, parameters: Mapping[str, object]) -> list[tuple[object, ...]]:
-        """Return the rows of a query over the lake's tables as they are now.
+        """Return the rows of a query over the lake's tables.
 
         Args:
             text: SQL that reads any of the views ``decisions``, ``conversions``, ``dead_letters``.
@@ -47,28 +52,48 @@ class DuckDB:
         Raises:
             StorageError: A file of the lake cannot be read.
         """
-        try:
-            with self._database.cursor() as cursor:
-                for table in TABLES:
-                    if table in text:
-                        cursor.execute(self._view(table))
-                return cursor.execute(text, dict(parameters)).fetchall()
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise StorageError(f"lake: {' '.join(str(error).split())}") from error
+        with _refusing(), self._database.cursor() as cursor:
+            return cursor.execute(text, dict(parameters)).fetchall()
 
-    def _view(self, table: str) -> str:
-        columns = self._lake.columns(table)
-        files = self._lake.files(table)
-        if not files:
-            return f"CREATE TEMP VIEW {table} AS {_nothing(columns)}"
-        listed = ", ".join(_literal(_WILDCARD.sub(r"[\g<0>]", file)) for file in files)
-        # The first, empty part has every column: the files may lack those that were promoted later.
-        parquet = (
-            f"read_parquet([{listed}], hive_partitioning = true, union_by_name = true, "
-            "hive_types = {'date': DATE})"
-        )
-        empty = _nothing(columns)
-        return f"CREATE TEMP VIEW {table} AS {empty} UNION ALL BY NAME SELECT * FROM {parquet}"  # noqa: S608
+    def close(self) -> None:
+        """Give back memory and files; no query may follow."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except (
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.InvalidInputException,  # a file that is no Parquet, or not all of it
+    ) as error:
+        raise StorageError(f"lake: {' '.join(str(error).split())}") from error
+
+
+def _view(table: str, columns: Mapping[str, str], files: Sequence[str]) -> str:
+    if not files:
+        return f"CREATE VIEW {table} AS {_nothing(columns)}"
+    listed = ", ".join(_literal(_WILDCARD.sub(r"[\g<0>]", file)) for file in files)
+    # The first, empty part has every column: the files may lack those that were promoted later.
+    parquet = (
+        f"read_parquet([{listed}], hive_partitioning = true, union_by_name = true, "
+        "hive_types = {'date': DATE})"
+    )
+    empty = _nothing(columns)
+    return f"CREATE VIEW {table} AS {empty} UNION ALL BY NAME SELECT * FROM {parquet}"  # noqa: S608
 
 
 def _nothing(columns: Mapping[str, str]) -> str:

@@ -79,10 +79,10 @@ def export_events(lake: Lake, directory: Path) -> ExportSummary:
             raise ConfigError(
                 f"{directory / folder} exists; expected a directory without an export"
             )
-    engine = DuckDB(lake)
     try:
-        decisions = list(_write(directory, _DECISIONS, kept_decisions(engine)))
-        conversions = list(_write(directory, _EVENTS, kept_conversions(engine)))
+        with DuckDB(lake) as engine:
+            decisions = list(_write(directory, _DECISIONS, kept_decisions(engine)))
+            conversions = list(_write(directory, _EVENTS, kept_conversions(engine)))
         _mark(directory)
     except OSError as error:
         raise StorageError(f"{directory}: cannot write the export: {error.strerror}") from error

@@ -6,7 +6,6 @@ much, and draining the log must keep up with taking it in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -45,10 +44,7 @@ def json_text(value: object) -> str:
         >>> json_text({"b": True, "a": "x"})
         '{"a":"x","b":true}'
     """
-    try:
-        return _encode(value).decode()
-    except OverflowError:  # an integer beyond 64 bits
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(value).decode()
 
 
 def canonical(value: AttributeValue) -> AttributeValue:

@@ -57,6 +57,10 @@ class Trace:
         """Every step noted so far, those for the log only included."""
         return [Reason(kind, values) for kind, values in self._notes]
 
+    def at_least(self, level: int) -> list[Reason]:
+        """The steps noted so far that are as loud as ``level`` or louder."""
+        return [Reason(kind, values) for kind, values in self._notes if STEPS[kind].level >= level]
+
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)

@@ -43,11 +43,15 @@ class NotificationCenter:
     """Listeners by notification type. Thread-safe; a listener's exception stops nothing."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self.begin_in_child()
         self._listeners: dict[str, tuple[tuple[int, Listener], ...]] = {
             str(kind): () for kind in NotificationType
         }
         self._next_id = 1
+
+    def begin_in_child(self) -> None:
+        """Have a lock of its own: the parent's may be held for ever."""
+        self._lock = threading.RLock()
 
     @property
     def notification_listeners(self) -> dict[str, list[tuple[int, Listener]]]:

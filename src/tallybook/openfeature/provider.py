@@ -23,6 +23,7 @@ from openfeature.track import TrackingEventDetails
 from tallybook.client import Client, ClientSettings, Decision, UserContext
 from tallybook.deliver.freshness import FreshnessWatch
 from tallybook.deliver.http import KeepAliveHttp
+from tallybook.deliver.process import tell_of_forks
 from tallybook.model.decision import DecideOption
 from tallybook.model.reason import ReasonKind
 from tallybook.notify import NotificationType
@@ -74,9 +75,10 @@ class TallybookProvider(AbstractProvider):
         self._client = client
         self._ready_within_s = ready_within_s
         self._is_owner = False
-        self._lock = threading.Lock()
         self._state = _State.IDLE
         self._listener = 0
+        self.begin_in_child()
+        tell_of_forks(self)
 
     @classmethod
     def connect(
@@ -105,6 +107,10 @@ class TallybookProvider(AbstractProvider):
         provider._is_owner = True
         watch.on_change = provider._on_freshness
         return provider
+
+    def begin_in_child(self) -> None:
+        """Have a lock of its own: in a fork's child the parent's may be held for ever."""
+        self._lock = threading.Lock()
 
     @property
     def client(self) -> Client:

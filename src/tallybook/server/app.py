@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, HTTPScope, Receive, Scope, Send
@@ -91,4 +91,10 @@ def _answer(request: Request[object, object, State], error: Exception) -> Respon
 
 def _http_problem(error: HTTPException) -> ProblemError:
     status = HTTPStatus(error.status_code)
-    return ProblemError(status, error.detail, cause="http", headers=error.headers)
+    detail = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        # A parameter called as Python calls something else has an underscore more there.
+        named = [(str(fault.get("key")).rstrip("_"), fault.get("message")) for fault in error.extra]
+        faults = [f"{name}: {message}" for name, message in named]
+        detail = "; ".join(faults) or detail
+    return ProblemError(status, detail, cause="http", headers=error.headers)

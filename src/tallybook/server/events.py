@@ -36,7 +36,10 @@ class EventsEndpoint:
             settings.max_body_bytes, settings.max_reading_bytes, settings.body_timeout_s
         )
         self._cors = Cors(
-            settings.cors_origins, methods="POST, OPTIONS", request_headers=REQUEST_HEADERS
+            settings.cors_origins,
+            methods="POST, OPTIONS",
+            request_headers=REQUEST_HEADERS,
+            credentials=True,
         )
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:

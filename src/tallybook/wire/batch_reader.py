@@ -6,13 +6,19 @@ A body is decoded whole. Only when something in it is amiss is it read again lev
 Decisions count through the activation beside them (``campaign_activated`` naming their campaign).
 Decisions next to conversions only are copies that old SDKs added for enrichment: conversions are
 attributed from the decisions seen, never from such copies, so these are ignored by design.
+
+Events share what stands once in a body: their visitor, its attributes, the decisions beside them.
+Kept, each has it for itself, so a body of a megabyte could unfold to gigabytes, and whoever keeps
+events in memory on their way would be stopped by it again and again. A body may therefore unfold
+to ``MAX_UNFOLDING`` times its length, which takes dozens of events that share kilobytes; events
+beyond that become dead letters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -38,10 +44,13 @@ from tallybook.wire.event_api import (
     WholeBatchItem,
 )
 from tallybook.wire.event_values import (
+    Campaigns,
     Who,
+    activated_by,
     attribute_of,
+    campaigns_of,
     conversion_of,
-    decisions_of,
+    decision_of,
     is_activation,
     sender_of,
 )
@@ -49,6 +58,7 @@ from tallybook.wire.irregular import UNREADABLE, IrregularError, explain, refusa
 from tallybook.wire.salvage import MARK, MARK_BYTES, NOT_JSON, salvage, unmarked
 
 MAX_LETTER_BYTES: Final = 64 * 1024
+MAX_UNFOLDING: Final = 64
 
 _T = TypeVar("_T")
 _whole: Final = msgspec.json.Decoder(WholeBatchItem)
@@ -84,11 +94,11 @@ def read_batch(body: bytes) -> Batch:
     """
     try:
         whole = _whole.decode(body)
-        kept = _Kept()
+        kept = _Kept.with_room_for(body, whole)
         for visitor in whole.visitors:
             kept.take_visitor(visitor)
     except (*UNREADABLE, IrregularError):
-        return _read_loosely(_read_envelope(body))
+        return _read_loosely(body)
     return kept.batch(sender_of(whole))
 
 
@@ -111,8 +121,9 @@ def _read_envelope(body: bytes) -> BatchItem:
     return envelope
 
 
-def _read_loosely(envelope: BatchItem) -> Batch:
-    kept = _Kept()
+def _read_loosely(body: bytes) -> Batch:
+    envelope = _read_envelope(body)
+    kept = _Kept.with_room_for(body, envelope)
     for number, raw in enumerate(envelope.visitors):
         kept.read_visitor(raw, f"$.visitors[{number}]")
     return kept.batch(sender_of(envelope))
@@ -120,11 +131,23 @@ def _read_loosely(envelope: BatchItem) -> Batch:
 
 @dataclass(slots=True)
 class _Kept:
-    """What has been kept of a body so far, and what has not."""
+    """What has been kept of a body so far, and what has not.
 
+    ``room`` is how many characters may still be written out with events, ``sender_chars`` how many
+    the sender alone takes each time.
+    """
+
+    room: int
+    sender_chars: int
     decisions: list[DecisionEvent] = field(default_factory=list)
     conversions: list[ConversionEvent] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+
+    @classmethod
+    def with_room_for(cls, body: bytes, envelope: Envelope) -> Self:
+        texts = [getattr(envelope, name) for name in Envelope.__struct_fields__]
+        sender_chars = sum(len(text) for text in texts if isinstance(text, str))
+        return cls(MAX_UNFOLDING * len(body), sender_chars)
 
     def batch(self, sender: Sender) -> Batch:
         return Batch(sender, tuple(self.decisions), tuple(self.conversions), tuple(self.letters))
@@ -137,17 +160,32 @@ class _Kept:
             visitor.session_id,
             tuple([attribute_of(item) for item in attributes]) if attributes else (),
         )
+        shared_chars = who.chars
         for snapshot in visitor.snapshots:
+            campaigns = campaigns_of(snapshot.decisions or ())
             for item in snapshot.events:
-                self.take_event(item, snapshot.decisions or (), who)
+                self.take_event(item, campaigns, who, shared_chars)
 
     def take_event(
-        self, item: EventItem, decisions: list[DecisionItem] | tuple[()], who: Who
+        self, item: EventItem, campaigns: Campaigns, who: Who, shared_chars: int
     ) -> None:
         if is_activation(item):
-            self.decisions.extend(decisions_of(item, decisions, who))
+            activated = activated_by(item, campaigns)
+            rows = len(activated.decisions)
+            self.unfold(rows * shared_chars + activated.chars, rows)
+            self.decisions.extend([decision_of(item, d, who) for d in activated.decisions])
         else:
-            self.conversions.append(conversion_of(item, who))
+            conversion = conversion_of(item, who)
+            self.unfold(shared_chars, 1)
+            self.conversions.append(conversion)
+
+    def unfold(self, chars: int, rows: int) -> None:
+        chars += rows * self.sender_chars
+        if chars > self.room:
+            raise IrregularError(
+                "", f"what this body's events share unfolds to over {MAX_UNFOLDING} times its size"
+            )
+        self.room -= chars
 
     def read_visitor(self, raw: Raw, path: str) -> None:
         """Keep what can be kept of a visitor; the rest becomes dead letters."""
@@ -168,9 +206,10 @@ class _Kept:
         if snapshot is None:
             return
         decisions = self.read_items(snapshot.decisions, f"{path}.decisions", _read_decision)
+        campaigns, shared_chars = campaigns_of(decisions), who.chars
 
         def keep(item: Raw) -> bool:
-            self.take_event(_event.decode(_readable(item)), decisions, who)
+            self.take_event(_event.decode(_readable(item)), campaigns, who, shared_chars)
             return True
 
         for number, item in enumerate(snapshot.events):

@@ -8,7 +8,6 @@ nothing one event holds can spoil another. The shapes are those of :mod:`tallybo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Final, NamedTuple
@@ -74,7 +73,7 @@ def write_conversion(head: EventHead, uuid: bytes, at_ms: int, tags: bytes, auth
         author: The visitor, from :func:`write_author`.
     """
     opening, middle = head
-    return b"".join((opening, uuid, middle, _encode(at_ms), tags, b"}]}],", author))
+    return b"".join((opening, uuid, middle, b"%d" % at_ms, tags, b"}]}],", author))
 
 
 def write_impression(decision: DecisionItem, uuid: bytes, at_ms: int, author: bytes) -> bytes:
@@ -131,10 +130,11 @@ def write_author(
     """
     rows: list[AttributeItem] = []
     remarks: list[Remark] = []
-    for key, value in attributes.items():
+    for name, value in attributes.items():
         plain = _attribute_value(value)
-        if plain is None or not isinstance(key, str):
+        if plain is None or not isinstance(name, str):
             continue
+        key = str.__str__(name)
         entity_id = _entity_id(project, key, remarks)
         if entity_id is None:
             continue
@@ -153,15 +153,15 @@ def _bot_filtering(*, value: bool) -> AttributeItem:
 
 
 def _attribute_value(value: object) -> str | bool | int | float | None:
+    """The value as one of JSON's own types, which classes derived from them are not."""
     if isinstance(value, str):
-        return value
+        return str.__str__(value)
     if isinstance(value, bool):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) and abs(value) <= MAX_NUMBER else None
-    if isinstance(value, Integral):
-        return int(value) if abs(int(value)) <= MAX_NUMBER else None
-    return None
+    if not isinstance(value, float | Integral):
+        return None
+    number = float.__float__(value) if isinstance(value, float) else int(value)
+    return number if abs(number) <= MAX_NUMBER else None  # NaN is not within either
 
 
 def _entity_id(project: Project, key: str, remarks: list[Remark]) -> str | None:

@@ -45,8 +45,12 @@ def parse_datafile(text: str | bytes) -> DatafileItem:
         DatafileError: The text is no JSON, a field is missing or has another type than it should,
             or the version is not among ``VERSIONS``.
     """
-    if isinstance(text, bytes):
+    if isinstance(text, str):
+        text = text.removeprefix("\ufeff")
+    elif isinstance(text, bytes):
         text = text.removeprefix(_BYTE_ORDER_MARK)
+    else:
+        raise DatafileError("$", f"expected JSON as str or bytes, found {type(text).__name__}")
     try:
         item = _decoder.decode(text)
     except msgspec.ValidationError as error:

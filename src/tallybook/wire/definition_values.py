@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from tallybook.errors import DefinitionError
+from tallybook.model.event import LATEST_MS
 from tallybook.model.project import TOTAL_TRAFFIC
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -131,14 +132,17 @@ def _parsed_ms(text: str) -> int:
         at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(text)
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    at_ms = (at - _EPOCH) // timedelta(milliseconds=1)
+    if not 0 <= at_ms <= LATEST_MS:  # events have no other times either
+        raise ValueError(text)
+    return at_ms
 
 
 def _refuse_moment(value: object, path: str) -> int:
     raise DefinitionError(
         path,
         f"found {shown(value)}; expected a date such as 2026-01-31 or a time with its offset "
-        "such as 2026-01-31T09:00:00Z",
+        "such as 2026-01-31T09:00:00Z, from 1970 to 9999",
     )
 
 
@@ -184,7 +188,7 @@ def _raw_json(value: object) -> str | None:
         return json.dumps(value, ensure_ascii=False)
     try:
         json.loads(value if isinstance(value, str) else "", parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return str(value)
 

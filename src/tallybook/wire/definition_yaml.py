@@ -71,7 +71,11 @@ def _check_depth(source: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _MAX_DEPTH:
-            raise DefinitionError(WHOLE, f"is nested deeper than {_MAX_DEPTH} levels")
+            raise _too_deep()
+
+
+def _too_deep() -> DefinitionError:
+    return DefinitionError(WHOLE, f"is nested deeper than {_MAX_DEPTH} levels")
 
 
 def _not_yaml(error: yaml.YAMLError) -> DefinitionError:
@@ -94,6 +98,8 @@ class _Reader:
             raise DefinitionError(path, f"the document has more than {_MAX_NODES} values")
         if any(node is ancestor for ancestor in self._above):
             raise DefinitionError(path, "an alias contains itself")
+        if len(self._above) > _MAX_DEPTH:  # by aliases of aliases
+            raise _too_deep()
         if not node.tag.startswith(_STANDARD_TAGS):
             raise DefinitionError(path or WHOLE, f"the tag `{node.tag}` is unknown; leave it out")
         self._above.append(node)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +24,7 @@ TYPED_MARK: Final = "\ue000"
 # Tags nest two or three levels in practice; whoever reads them later recurses, so there is a bound.
 MAX_NESTING: Final = 32
 _INT64: Final = 2**63
+_ROW_CHARS: Final = 2_000  # what a row takes in memory even if its texts are empty
 _NO_METADATA: Final = MetadataItem()
 
 
@@ -34,6 +35,50 @@ class Who:
     visitor_id: str
     session_id: str | None
     attributes: tuple[VisitorAttribute, ...]
+
+    @property
+    def chars(self) -> int:
+        """Characters that are written out with each of the visitor's events."""
+        texts = (
+            len(a.key) + (len(a.value) if isinstance(a.value, str) else 0) for a in self.attributes
+        )
+        return len(self.visitor_id) + len(self.session_id or "") + sum(texts)
+
+
+@dataclass(slots=True)
+class Campaign:
+    """A snapshot's decisions of one campaign; ``chars`` are written out by each activation."""
+
+    decisions: list[DecisionItem] = field(default_factory=list)
+    chars: int = 0
+
+
+Campaigns = Mapping[str, Campaign]
+
+
+def campaigns_of(decisions: Iterable[DecisionItem]) -> Campaigns:
+    """A snapshot's decisions by the campaign that activates them."""
+    campaigns: dict[str, Campaign] = {}
+    for decision in decisions:
+        campaign = campaigns.setdefault(decision.campaign_id or "", Campaign())
+        campaign.decisions.append(decision)
+        campaign.chars += _ROW_CHARS + _chars(decision)
+    return campaigns
+
+
+def _chars(decision: DecisionItem) -> int:
+    about = decision.metadata or _NO_METADATA
+    texts = (
+        decision.campaign_id,
+        decision.experiment_id,
+        decision.variation_id,
+        about.flag_key,
+        about.rule_key,
+        about.rule_type,
+        about.variation_key,
+        about.cmab_uuid,
+    )
+    return sum([len(text) for text in texts if text])
 
 
 def sender_of(envelope: Envelope) -> Sender:
@@ -96,27 +141,27 @@ def conversion_of(item: EventItem, who: Who) -> ConversionEvent:
     )
 
 
-def decisions_of(
-    item: EventItem, decisions: Sequence[DecisionItem], who: Who
-) -> list[DecisionEvent]:
+def activated_by(item: EventItem, campaigns: Campaigns) -> Campaign:
     """The decisions that an activation puts into effect: those of the campaign it names.
-
-    Empty ids and a null variation are kept: decisions outside experiments are sent so.
 
     Raises:
         IrregularError: No decision beside the activation belongs to its campaign.
     """
-    campaign_id = item.entity_id or ""
-    matching = [d for d in decisions if (d.campaign_id or "") == campaign_id]
-    if not matching:
+    campaign = campaigns.get(item.entity_id or "")
+    if campaign is None:
         raise IrregularError(
             ".entity_id",
             "no decision of this snapshot has this campaign_id, so nothing was activated",
         )
-    return [_decision(item, campaign_id, decision, who) for decision in matching]
+    return campaign
 
 
-def _decision(item: EventItem, campaign_id: str, decision: DecisionItem, who: Who) -> DecisionEvent:
+def decision_of(item: EventItem, decision: DecisionItem, who: Who) -> DecisionEvent:
+    """The decision as an activation put it into effect.
+
+    Empty ids and a null variation are kept: decisions outside experiments are sent so.
+    """
+    campaign_id = item.entity_id or ""
     metadata = decision.metadata or _NO_METADATA
     return DecisionEvent(
         item.uuid,

@@ -30,7 +30,7 @@ def salvage(body: bytes) -> bytes | None:
         return None
     try:
         text = body.decode("utf-8", errors="surrogateescape")
-        value = json.loads(text, parse_constant=_marked, parse_float=_finite)
+        value = json.loads(text, parse_constant=_marked, parse_float=_finite, parse_int=_whole)
         return _ESCAPES.sub(_without_lone, json.dumps(value)).encode("ascii")
     except (ValueError, RecursionError):
         return None
@@ -48,6 +48,13 @@ def _marked(token: str) -> str:
 def _finite(token: str) -> float | str:
     value = float(token)
     return value if math.isfinite(value) else MARK + token
+
+
+def _whole(token: str) -> int | str:
+    try:
+        return int(token)
+    except ValueError:  # more digits than Python reads
+        return MARK + token
 
 
 def _without_lone(escape: re.Match[str]) -> str:

@@ -72,7 +72,14 @@ def _tag(name: str) -> _Field:
         "TRY_CAST(REGEXP_EXTRACT("
         "JSON_EXTRACT_STRING(tags, $field_path), $number_pattern, 0) AS DOUBLE)",
         parameters={
-            "field_path": f"$.{json.dumps(name, ensure_ascii=False)}",
+            "field_path": _path(name),
             "number_pattern": NUMBER_PATTERN,
         },
     )
+
+
+def _path(name: str) -> str:
+    """JSON path to a member, as every engine reads it; to odd names a pointer, as DuckDB does."""
+    if "*" in name or not name.isprintable():
+        return "/" + name.replace("~", "~0").replace("/", "~1")
+    return f"$.{json.dumps(name, ensure_ascii=False)}"

@@ -1,3 +1,4 @@
+-- The UTC days that have conversions.
 SELECT DISTINCT date
 FROM conversions
 ORDER BY date

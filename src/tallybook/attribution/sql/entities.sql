@@ -1,4 +1,5 @@
 
+        -- Only entities that carry the metric's event: copies of one event share its entity id.
         AND entity_id IN (
             SELECT entity_id
             FROM conversions

@@ -1,3 +1,4 @@
+-- The experiments that have decisions.
 SELECT DISTINCT experiment_id
 FROM decisions
 WHERE experiment_id <> ''

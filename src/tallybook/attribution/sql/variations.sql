@@ -1,3 +1,4 @@
+-- The variations an experiment's visitors were given.
 SELECT DISTINCT variation_id
 FROM decisions
 WHERE experiment_id = $experiment_id AND NOT is_holdback AND variation_id IS NOT NULL

@@ -1,3 +1,4 @@
+-- One visitor's conversions, copies marked.
 WITH copies AS (
     SELECT
         *,

@@ -1,3 +1,4 @@
+-- One visitor's decisions, copies marked.
 WITH copies AS (
     SELECT
         *,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from random import Random
 from typing import Any
+
+import mmh3
 
 from datafiles import ATTRIBUTES, DatafileMaker, Guest
 
@@ -42,6 +45,22 @@ class CallMaker:
             for flag in datafile["featureFlags"]
         }
         self.rules = rules_of(datafile)
+        if self._chance(0.4):
+            self.guests[0] = self._guest_at_an_edge(self.guests[0])
+        if self._chance(0.3):
+            self.guests[1].attributes["colour"] = "no attribute of the datafile"
+
+    def _guest_at_an_edge(self, guest: Guest) -> Guest:
+        """The guest, renamed to fall on the first bucket beyond a rule's range or the last in it."""
+        shares = [(r["id"], s["endOfRange"]) for r in self.rules for s in r["trafficAllocation"]]
+        if not shares:
+            return guest
+        rule_id, end = self.random.choice(shares)
+        wanted = min(end, 9_999) - self.random.choice([0, 0, 1])
+        names = (f"{guest.user_id} {number}" for number in range(100_000))
+        user_id = next((n for n in names if bucket_of(n + rule_id) == wanted), guest.user_id)
+        attributes = {k: v for k, v in guest.attributes.items() if k != "$opt_bucketing_id"}
+        return replace(guest, user_id=user_id, attributes=attributes)
 
     def profiles(self) -> dict[str, Any] | None:
         """What the user profile service has, or ``None`` if there is no such service."""
@@ -138,6 +157,11 @@ class CallMaker:
             wanted = kind if kind in TYPES and self._chance(0.8) else self.random.choice(TYPES)
             name = f"{name}_{wanted}"
         return name, None, (flag, key, *self._who())
+
+
+def bucket_of(text: str) -> int:
+    """The bucket of a bucketing id followed by a rule's id."""
+    return mmh3.hash(text, 1, False) * 10_000 >> 32
 
 
 def rules_of(datafile: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import mmh3
 
-from datafiles import ATTRIBUTES, DatafileMaker, Guest
+from datafiles import ATTRIBUTES, SEGMENTS, DatafileMaker, Guest
 
 OPTIONS = (
     "DISABLE_DECISION_EVENT",
@@ -122,6 +122,12 @@ class CallMaker:
         values = (1, "gold", None, True, 0.5)
         return name, self._number(), (self.random.choice(ATTRIBUTES), self.random.choice(values))
 
+    def get_qualified_segments(self, name: str) -> Call:
+        return name, self._number(), ()
+
+    def is_qualified_for(self, name: str) -> Call:
+        return name, self._number(), (self.random.choice([*SEGMENTS, None, 7]),)
+
     def track_event(self, name: str) -> Call:
         key = self.random.choice(ODD_KEYS) if self._chance(0.1) else "purchase"
         odd = self._chance(0.2)
@@ -178,6 +184,8 @@ _MAKERS: dict[str, Any] = {
     "decide_for_keys": CallMaker.decide_for_keys,
     "decide_all": CallMaker.decide_all,
     "set_attribute": CallMaker.set_attribute,
+    "get_qualified_segments": CallMaker.get_qualified_segments,
+    "is_qualified_for": CallMaker.is_qualified_for,
     "track_event": CallMaker.track_event,
     "track": CallMaker.track,
     "activate": CallMaker.experiment,

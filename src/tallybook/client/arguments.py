@@ -30,12 +30,22 @@ def is_user_id(value: object) -> bool:
 
 def are_attributes(value: object, faults: Faults) -> bool:
     """True for a plain dictionary and for anything empty; anything else is logged and told."""
-    if not value or type(value) is dict:
+    if is_dict_or_empty(value):
         return True
     message = f"Attributes must be a dict, not {_shown(value)}."
     _logger.error("%s", message)
     faults.tell("attributes", message)
     return False
+
+
+def is_dict_or_empty(value: object) -> bool:
+    """True for a plain dictionary and for what passes for none: anything empty."""
+    if value is None or type(value) is dict:
+        return True
+    try:
+        return not value
+    except Exception:  # noqa: BLE001 - arrays, and whatever else has no truth of its own
+        return False
 
 
 def not_ready(what: str) -> None:
@@ -50,4 +60,4 @@ def guest_of(user_id: object, attributes: object) -> Guest:
 
 
 def _shown(value: object) -> str:
-    return '""' if value == "" else type(value).__name__
+    return '""' if isinstance(value, str) else type(value).__name__

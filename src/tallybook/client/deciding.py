@@ -168,7 +168,11 @@ class Decider:
 
 
 def _undecided(asker: UserContext, key: object, why: ReasonKind | None) -> Decision:
-    steps = () if why is None else (Reason(why, {"flag": str(key)}),)
+    steps = (
+        ()
+        if why is None
+        else (Reason(why, {"flag": key if isinstance(key, str) else type(key).__name__}),)
+    )
     for step in steps:
         _logger.log(step.level, "%s", step.text)
     return Decision(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final, NamedTuple
 
+from tallybook.client.arguments import is_dict_or_empty
 from tallybook.client.context import Guest
 from tallybook.client.faults import Faults
 from tallybook.client.recording import Recorder, told
@@ -106,8 +107,8 @@ def _fault(
         return _Fault(f"its key must be a string that is not empty, not {type(event_key).__name__}")
     if not isinstance(user_id, str):
         return _Fault(f"the user id must be a string, not {type(user_id).__name__}")
-    if attributes and type(attributes) is not dict:
+    if not is_dict_or_empty(attributes):
         return _Fault(f"attributes must be a dict, not {type(attributes).__name__}", "attributes")
-    if event_tags and type(event_tags) is not dict:
+    if not is_dict_or_empty(event_tags):
         return _Fault(f"event tags must be a dict, not {type(event_tags).__name__}", "event_tags")
     return None

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types arch docs format clean
+.PHONY: help demo test nightly lint types arch docs format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ demo: $(VENV)/.installed ## set up, then send traffic with a known truth and sho
 test: $(VENV)/.installed-dev ## set up, then run every test
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+
+nightly: $(VENV)/.installed-dev ## 100,000 random calls held against the official SDK, from a new seed a day
+	TALLYBOOK_COMPARISONS=100000 TALLYBOOK_SEED=$$(date +%j000) \
+	  $(BIN)/python -m pytest tests/differential/test_client_against_official.py -q -s $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## formatting and lint
 	$(BIN)/ruff format --check src tests docs examples

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from random import Random
 from typing import Any
 
-from datafiles import ATTRIBUTES, DatafileMaker, Guest
+import mmh3
+
+from datafiles import ATTRIBUTES, SEGMENTS, DatafileMaker, Guest
 
 OPTIONS = (
     "DISABLE_DECISION_EVENT",
@@ -42,6 +45,22 @@ class CallMaker:
             for flag in datafile["featureFlags"]
         }
         self.rules = rules_of(datafile)
+        if self._chance(0.4):
+            self.guests[0] = self._guest_at_an_edge(self.guests[0])
+        if self._chance(0.3):
+            self.guests[1].attributes["colour"] = "no attribute of the datafile"
+
+    def _guest_at_an_edge(self, guest: Guest) -> Guest:
+        """The guest, renamed to fall on the first bucket beyond a rule's range or the last in it."""
+        shares = [(r["id"], s["endOfRange"]) for r in self.rules for s in r["trafficAllocation"]]
+        if not shares:
+            return guest
+        rule_id, end = self.random.choice(shares)
+        wanted = min(end, 9_999) - self.random.choice([0, 0, 1])
+        names = (f"{guest.user_id} {number}" for number in range(100_000))
+        user_id = next((n for n in names if bucket_of(n + rule_id) == wanted), guest.user_id)
+        attributes = {k: v for k, v in guest.attributes.items() if k != "$opt_bucketing_id"}
+        return replace(guest, user_id=user_id, attributes=attributes)
 
     def profiles(self) -> dict[str, Any] | None:
         """What the user profile service has, or ``None`` if there is no such service."""
@@ -103,6 +122,12 @@ class CallMaker:
         values = (1, "gold", None, True, 0.5)
         return name, self._number(), (self.random.choice(ATTRIBUTES), self.random.choice(values))
 
+    def get_qualified_segments(self, name: str) -> Call:
+        return name, self._number(), ()
+
+    def is_qualified_for(self, name: str) -> Call:
+        return name, self._number(), (self.random.choice([*SEGMENTS, None, 7]),)
+
     def track_event(self, name: str) -> Call:
         key = self.random.choice(ODD_KEYS) if self._chance(0.1) else "purchase"
         odd = self._chance(0.2)
@@ -140,6 +165,11 @@ class CallMaker:
         return name, None, (flag, key, *self._who())
 
 
+def bucket_of(text: str) -> int:
+    """The bucket of a bucketing id followed by a rule's id."""
+    return mmh3.hash(text, 1, False) * 10_000 >> 32
+
+
 def rules_of(datafile: dict[str, Any]) -> list[dict[str, Any]]:
     """Every rule of a datafile but its holdouts."""
     return [
@@ -154,6 +184,8 @@ _MAKERS: dict[str, Any] = {
     "decide_for_keys": CallMaker.decide_for_keys,
     "decide_all": CallMaker.decide_all,
     "set_attribute": CallMaker.set_attribute,
+    "get_qualified_segments": CallMaker.get_qualified_segments,
+    "is_qualified_for": CallMaker.is_qualified_for,
     "track_event": CallMaker.track_event,
     "track": CallMaker.track,
     "activate": CallMaker.experiment,

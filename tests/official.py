@@ -117,6 +117,7 @@ class OfficialSide(Side):
     def user(self, number: int, guest: Guest) -> Any:
         if number not in self.users:
             user = self.client.create_user_context(guest.user_id, guest.attributes)
+            user.set_qualified_segments(guest.segments)
             for (flag, rule), variation in guest.forced.items():
                 user.set_forced_decision(
                     OptimizelyUserContext.OptimizelyDecisionContext(flag, rule),
@@ -153,6 +154,7 @@ class OurSide(Side):
     def user(self, number: int, guest: Guest) -> Any:
         if number not in self.users:
             user = self.client.create_user_context(guest.user_id, guest.attributes)
+            user.set_qualified_segments(guest.segments)
             for place, variation in guest.forced.items():
                 user.set_forced_decision(DecisionContext(*place), ForcedDecision(variation))
             self.users[number] = user

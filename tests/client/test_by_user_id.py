@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -314,3 +315,22 @@ def test_an_impression_names_no_variation_of_another_experiment_with_the_same_ke
     (visitor,) = shop.sent()
     (decision,) = visitor["snapshots"][0]["decisions"]
     assert (decision["experiment_id"], decision["variation_id"]) == ("100", None)
+
+
+class Word(str, Enum):  # noqa: UP042 - the older way, whose str() has the class's name
+    """What people name their keys by."""
+
+    TEST = "test"
+    TESTED = "tested"
+    COLOUR = "colour"
+    USER = "user"
+
+
+def test_names_of_classes_derived_from_text_are_what_they_say(shop: Shop) -> None:
+    client = shop.client
+    assert client.activate(Word.TEST, Word.USER) == "test_on"
+    assert client.is_feature_enabled(Word.TESTED, Word.USER)
+    assert client.get_feature_variable(Word.TESTED, Word.COLOUR, Word.USER) == "red"
+    assert client.set_forced_variation(Word.TEST, Word.USER, "test_on")
+    assert client.get_forced_variation("test", "user") == "test_on"
+    assert [visitor["visitor_id"] for visitor in shop.sent()] == ["user"] * 2

@@ -100,6 +100,8 @@ def test_a_client_with_nothing_to_go_by_is_refused() -> None:
         {"new_uuid": "id"},
         {"http": object()},
         {"surroundings": None},
+        {"user_profile_service": {"user": {}}},
+        {"error_handler": "raise"},
     ],
 )
 def test_settings_that_cannot_be_used_name_themselves(options: dict[str, Any]) -> None:

@@ -116,3 +116,27 @@ def test_asking_with_the_wrong_types_finds_nothing(shop: Shop, context: Any) -> 
     user = shop.client.create_user_context("user")
     assert user.get_forced_decision(context) is None
     assert user.remove_forced_decision(context) is False
+
+
+def test_segments_are_kept_as_a_copy_and_asked_by_audiences() -> None:
+    condition = {
+        "type": "third_party_dimension",
+        "name": "odp.audiences",
+        "match": "qualified",
+        "value": "loyal",
+    }
+    audience = {"id": "a1", "name": "loyal", "conditions": ["or", condition]}
+    user = Shop({"typedAudiences": [audience]}).client.create_user_context("user")
+    assert user.get_qualified_segments() is None
+    assert not user.is_qualified_for("loyal")
+    assert user.decide("for_gold").rule_key is None
+    segments = ["new", "loyal"]
+    user.set_qualified_segments(segments)
+    segments.clear()
+    assert user.get_qualified_segments() == ["new", "loyal"]
+    assert user.is_qualified_for("loyal")
+    assert user.decide("for_gold").rule_key == "gold_only"
+    user.set_qualified_segments("loyal")
+    assert user.get_qualified_segments() == ["new", "loyal"]
+    user.set_qualified_segments(None)
+    assert user.get_qualified_segments() is None

@@ -228,7 +228,10 @@ def test_a_child_of_multiprocessing_delivers_before_it_ends(method: str, tmp_pat
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("owner", ["_revisions", "notifications"])
+@pytest.mark.parametrize(
+    "owner",
+    ["_revisions", "notifications", "_revisions.newest.description", "_experiments._desk.memories"],
+)
 def test_a_lock_that_is_held_while_another_thread_forks_does_not_stop_the_child(owner: str) -> None:
     """The poll thread, say, is just installing a datafile."""
     with Sink() as sink:
@@ -251,6 +254,8 @@ def test_a_lock_that_is_held_while_another_thread_forks_does_not_stop_the_child(
             if child == 0:
                 signal.alarm(10)
                 client.notifications.add_notification_listener("TRACK:unknown", print)
+                client.get_optimizely_config()
+                client.set_forced_variation("test", "user", "test_on")
                 client._revisions.offer(json.dumps(datafile(revision="8")).encode())
                 os._exit(0 if client.wait_until_ready(5) else 1)
             free.set()

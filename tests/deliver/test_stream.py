@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.poller import Poller
 from tallybook.deliver.settings import Surroundings
 from tallybook.deliver.stream import THREAD_NAME, RevisionStream, event_ids, events_url
+from tallybook.errors import ConfigError
 
 DEFINITION = """
 project: shop
@@ -104,6 +106,31 @@ def test_what_is_no_stream_is_said_once_and_tried_again(answer, reason, caplog) 
     assert ear.heard == []
     (said,) = [r.getMessage() for r in caplog.records if "No events" in r.getMessage()]
     assert reason in said
+
+
+def test_a_login_in_the_url_travels_as_a_header_and_is_not_logged(caplog) -> None:
+    with Sink([event("a")], Answer(403)) as sink:
+        place = sink.url.replace("http://", "http://me:p%40ss@")
+        with Ear(f"{place}/events") as ear:
+            assert ear.wait_for(1)
+            assert sink.wait_for(2)
+    assert {request.path for request in sink.requests} == {"/events"}
+    assert {request.headers["authorization"] for request in sink.requests} == {
+        "Basic " + b64encode(b"me:p@ss").decode()
+    }
+    assert f"No events from {sink.url}/events" in caplog.text
+    assert "p%40ss" not in caplog.text
+
+
+def test_a_proxy_that_needs_a_login_carries_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sink([event("a")], Answer(404)) as sink:
+        monkeypatch.setenv("http_proxy", sink.url.replace("http://", "me:secret@"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        with Ear("http://server.invalid/datafiles/key/events") as ear:
+            assert ear.wait_for(1)
+    asked = sink.requests[0]
+    assert asked.path == "http://server.invalid/datafiles/key/events"
+    assert asked.headers["proxy-authorization"] == "Basic " + b64encode(b"me:secret").decode()
 
 
 class Host:
@@ -201,3 +228,9 @@ def test_a_client_follows_a_real_server_and_leaves_no_thread(tmp_path: Path) -> 
             if thread.name == THREAD_NAME:
                 thread.join(5)
                 assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("stream", [None, 1, "yes"])
+def test_a_stream_is_wanted_or_not(stream: object) -> None:
+    with pytest.raises(ConfigError, match="stream: expected true or false"):
+        PollingSettings(stream=stream)

@@ -39,12 +39,12 @@ def are_attributes(value: object, faults: Faults) -> bool:
 
 
 def is_dict_or_empty(value: object) -> bool:
-    """True for a plain dictionary and for anything empty."""
+    """True for a plain dictionary and for what passes for none: anything empty."""
     if value is None or type(value) is dict:
         return True
     try:
         return not value
-    except Exception:  # noqa: BLE001 - an array, for one, is neither true nor false
+    except Exception:  # noqa: BLE001 - arrays, and whatever else has no truth of its own
         return False
 
 

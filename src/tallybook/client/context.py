@@ -219,6 +219,25 @@ class UserContext:
             self._force({})
         return True
 
+    def set_qualified_segments(self, segments: Sequence[str] | None) -> None:
+        """Say which segments of a customer data platform the user is in; ``None``: not known."""
+        if segments is not None and not isinstance(segments, list | tuple):
+            name = type(segments).__name__
+            _logger.error("set_qualified_segments: expected a list or None, not %s.", name)
+            return
+        known = None if segments is None else tuple(segments)
+        with self._lock:
+            self._guest.visitor = replace(self._guest.visitor, segments=known)
+
+    def get_qualified_segments(self) -> list[str] | None:
+        """A copy of the segments the user is in, ``None`` while they are not known."""
+        segments = self._guest.visitor.segments
+        return None if segments is None else list(segments)
+
+    def is_qualified_for(self, segment: str) -> bool:
+        """True when the user is known to be in that segment."""
+        return segment in (self._guest.visitor.segments or ())
+
     def as_json(self) -> dict[str, Any]:
         """The user as JSON values."""
         return {"user_id": self.user_id, "attributes": self.get_user_attributes()}

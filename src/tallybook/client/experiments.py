@@ -79,8 +79,8 @@ class Experiments:
     def get_forced(self, experiment_key: object, user_id: object) -> str | None:
         """The key of the variation that is forced for a user."""
         revision = self._revision("get_forced_variation", experiment_key, user_id)
-        forced = self._desk.memories.forced_of(plain(user_id))
-        if revision is None or forced is None:
+        forced = self._desk.memories.forced_of(plain(user_id)) if revision else None
+        if forced is None:
             return None
         experiment = self._experiment(revision, experiment_key)
         variation_id = forced.get(experiment.id) if experiment else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -42,7 +42,7 @@ class Visitor:
     user_id: str
     attributes: Mapping[str, object] = field(default_factory=dict)
     forced: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
-    segments: frozenset[str] | None = None
+    segments: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from tallybook.deliver.process import tell_of_forks
 from tallybook.model.memory import NO_MEMORY, Memory, Profile
 
 _USER_ID: Final = "user_id"
@@ -54,8 +55,13 @@ class Memories:
 
     def __init__(self, service: UserProfileService | None) -> None:
         self._service = service
-        self._lock = threading.Lock()
         self._forced: dict[str, Mapping[str, str]] = {}
+        self.begin_in_child()
+        tell_of_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Begin with a lock that nobody holds."""
+        self._lock = threading.Lock()
 
     def forced_of(self, user_id: str) -> Mapping[str, str] | None:
         """Variation ids by experiment id, ``None`` if nothing was ever forced for that user."""

@@ -36,26 +36,22 @@ class Revision:
 
 
 class Description:
-    """A datafile described, once somebody asks for it."""
+    """A datafile described, once somebody asks for it.
 
-    __slots__ = ("__weakref__", "_config", "_lock", "_text")
+    There is no lock that a fork could copy while it is held: of two threads that ask first, both
+    describe and one keeps.
+    """
+
+    __slots__ = ("_kept", "_text")
 
     def __init__(self, text: str | bytes) -> None:
         self._text = text
-        self._config: OptimizelyConfig | None = None
-        self.begin_in_child()
-        tell_of_forks(self)
-
-    def begin_in_child(self) -> None:
-        """Have a lock of its own: the parent's may be held for ever."""
-        self._lock = threading.Lock()
+        self._kept: dict[str, OptimizelyConfig] = {}
 
     def config(self) -> OptimizelyConfig:
         """The description, always the same object."""
-        with self._lock:
-            if self._config is None:
-                self._config = describe_datafile(self._text)
-            return self._config
+        kept = self._kept.get("config")
+        return kept or self._kept.setdefault("config", describe_datafile(self._text))
 
 
 def prepare(datafile: str | bytes, addresses: Addresses, settings: ClientSettings) -> Revision:

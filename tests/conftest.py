@@ -15,10 +15,23 @@ ROOT = Path(__file__).parents[1]
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where ``TALLYBOOK_REQUIRE_ALL`` is set, a test that would be skipped has failed."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.getenv("TALLYBOOK_REQUIRE_ALL"):
+    if not hasattr(report, "wasxfail"):
+        _require(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that skips itself as a whole."""
+    report = yield
+    _require(report)
+    return report
+
+
+def _require(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and os.getenv("TALLYBOOK_REQUIRE_ALL"):
         report.outcome = "failed"
         report.longrepr = f"skipped where everything is required: {report.longrepr}"
-    return report
 
 
 @pytest.fixture(scope="session")

@@ -202,7 +202,7 @@ def _arms(
 
 
 def _total(events: Sequence[ConversionEvent], metric: Metric) -> float:
-    amounts = [_amount(event, str(metric.field)) for event in events]
+    amounts = [amount(event, str(metric.field)) for event in events]
     return sum(amounts) if metric.field == "revenue" else math.fsum(amounts)
 
 
@@ -213,7 +213,7 @@ NUMERATORS: Final[Mapping[Aggregator, Callable[[Sequence[ConversionEvent], Metri
 }
 
 
-def _amount(event: ConversionEvent, field: str) -> float:
+def amount(event: ConversionEvent, field: str) -> float:
     """Return the field of one event; what is absent or no finite number adds nothing."""
     if field == "revenue":
         return event.revenue or 0

@@ -87,7 +87,7 @@ def demo(
 
 def _run(data: Path, visitors: int) -> tuple[Report, dict[str, Tally]]:
     now_ms = time.time_ns() // 1_000_000
-    start_ms = now_ms - DAYS * DAY_MS
+    start_ms = (now_ms // DAY_MS - DAYS) * DAY_MS  # from midnight: whole days give the same looks
     with open_catalog(place(data, {}).catalog_url) as catalog:
         publish.apply(catalog, read_definition(DEFINITION), now_ms=start_ms)
     scenario = Scenario("checkout", TRUTH, visitors=visitors, days=DAYS, start_ms=start_ms)

@@ -296,6 +296,21 @@ def test_lowering_and_raising_traffic_makes_epochs(catalog):
     ]
 
 
+def test_a_pause_serves_nobody_and_is_an_epoch_of_its_own(catalog):
+    applied(catalog, now_ms=1000)
+    paused = edited(
+        "        split: {control: 50%", "        status: paused\n        split: {control: 50%"
+    )
+    applied(catalog, paused, 2000)
+    applied(catalog, SHOP, 3000)
+    epochs = catalog.find_experiment("checkout_test").epochs
+    assert [(e.from_ms, sum(e.weights.values())) for e in epochs] == [
+        (1000, 10_000),
+        (2000, 0),
+        (3000, 10_000),
+    ]
+
+
 def test_an_sdk_key_is_generated_once(catalog):
     text = edited("{sdk_key: staging-key}", "{}")
     first = applied(catalog, text).sdk_keys

@@ -19,7 +19,7 @@ from tallybook.model.project import TOTAL_TRAFFIC
 _Objects = Mapping[tuple[str, str], object]
 
 _HIDDEN: Final = "sdk_key"  # not printed for whoever reads over a shoulder
-_SPLITTING: Final = {"traffic", "split"}
+_SPLITTING: Final = {"traffic", "split", "status"}
 
 
 class Action(StrEnum):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from tallybook.model.project import TOTAL_TRAFFIC, Experiment, Range
+from tallybook.model.project import RUNNING, TOTAL_TRAFFIC, Experiment, Range
 
 _GAP = ""
 
@@ -33,11 +33,14 @@ def slots(shares: Iterable[tuple[str, int]], traffic: int = TOTAL_TRAFFIC) -> tu
 def served_weights(experiment: Experiment) -> dict[str, int]:
     """Basis points of all traffic by variation id, read from the buckets.
 
-    Empty for a bandit that asks a prediction service: no datafile knows its split.
+    All are 0 for what does not run. Empty for a bandit that asks a prediction service: no datafile
+    knows its split.
     """
     if experiment.cmab is not None:
         return {}
     weights = {variation.id: 0 for variation in experiment.variations}
+    if experiment.status != RUNNING:
+        return weights
     ends = [0]
     for allocated in experiment.allocation:
         # A bucket belongs to the first range that ends above it.

@@ -9,7 +9,8 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 from tallybook.attribution.reference_rows import (
@@ -225,25 +226,21 @@ def amount(event: ConversionEvent, field: str) -> float:
 
 
 def _arm(pairs: Sequence[tuple[float, int]], scope: Scope) -> Arm:
-    """Return the totals and the moments about the means, in two passes."""
+    """Return the totals and the moments about the means, computed exactly and rounded once."""
     n = len(pairs)
-    numerators, denominators = [x for x, _ in pairs], [d for _, d in pairs]
-    is_whole = all(isinstance(x, int) for x in numerators)
-    value = sum(numerators) if is_whole else math.fsum(numerators)
-    mean = value / n
-    m2 = math.fsum((x - mean) * (x - mean) for x in numerators)
+    is_whole = all(isinstance(x, int) for x, _ in pairs)
+    numerators, denominators = [Fraction(x) for x, _ in pairs], [d for _, d in pairs]
+    value = sum(numerators, Fraction())
+    mean, per_visitor = value / n, Fraction(sum(denominators), n)
+    moments = Moments(n, float(mean), float(sum((x - mean) ** 2 for x in numerators)))
+    total = int(value) if is_whole else float(value)
     if scope is Scope.VISITOR:
-        return Arm(value, n, Moments(n, mean, m2))
-    per_visitor = sum(denominators) / n
-    return Arm(
-        value,
-        sum(denominators),
-        Moments(
-            n,
-            mean,
-            m2,
-            denominator_mean=per_visitor,
-            denominator_m2=math.fsum((d - per_visitor) ** 2 for d in denominators),
-            cross=math.fsum((x - mean) * (d - per_visitor) for x, d in pairs),
-        ),
+        return Arm(total, n, moments)
+    together = zip(numerators, denominators, strict=True)
+    ratio = replace(
+        moments,
+        denominator_mean=float(per_visitor),
+        denominator_m2=float(sum((d - per_visitor) ** 2 for d in denominators)),
+        cross=float(sum((x - mean) * (d - per_visitor) for x, d in together)),
     )
+    return Arm(total, sum(denominators), ratio)

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tallybook.client import Client
-
-DAY_MS = 86_400_000
+from tallybook.model.time import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)

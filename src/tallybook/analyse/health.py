@@ -138,10 +138,10 @@ def _divides(split: Split) -> bool:
 
 def _expected(subject: Subject, splits: Sequence[Split]) -> dict[str, float]:
     """Shares of all visitors that the epochs together intended, by variation key."""
-    intended = Counter[str]()
+    intended = dict.fromkeys(subject.arms.values(), 0.0)
     for split in splits:
         total = sum(split.expected)
         for key, weight in zip(subject.arms.values(), split.expected, strict=True):
-            intended[key] += sum(split.counts) * weight / total if total else 0.0  # type: ignore[assignment]
+            intended[key] += sum(split.counts) * weight / total if total else 0.0
     visitors = sum(intended.values())
     return {key: share / visitors for key, share in intended.items()}

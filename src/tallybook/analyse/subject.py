@@ -74,7 +74,7 @@ def find_subject(engine: ask.Engine, catalog: Catalog | None, request: Request) 
         found = _observed(engine, request.experiment, unknown)
     if request.baseline is None:
         return found
-    return _with_baseline(found, found.variation_id("--baseline", request.baseline))
+    return replace(found, baseline_id=found.variation_id("--baseline", request.baseline))
 
 
 def find_metrics(subject: Subject, catalog: Catalog | None, request: Request) -> tuple[Metric, ...]:
@@ -124,10 +124,11 @@ def _registered(engine: ask.Engine, catalog: Catalog | None, request: Request) -
 
 def _last_active_ms(found: RegisteredExperiment) -> int | None:
     """When the experiment stopped: by its schedule, or because its last change took all traffic."""
-    if found.end_ms is not None or len(found.epochs) < 2:  # noqa: PLR2004
+    if found.end_ms is not None or not found.epochs:
         return found.end_ms
-    last = found.epochs[-1]
-    return None if any(last.weights.values()) else last.from_ms
+    *before, last = found.epochs
+    # What had no epoch before never ran, so it has not stopped either.
+    return last.from_ms if before and not any(last.weights.values()) else None
 
 
 def _observed(engine: ask.Engine, experiment_id: str, unknown: NotFoundError) -> Subject:
@@ -143,10 +144,6 @@ def _observed(engine: ask.Engine, experiment_id: str, unknown: NotFoundError) ->
         arms={identity: identity for identity in seen},
         baseline_id=seen[0],
     )
-
-
-def _with_baseline(subject: Subject, baseline_id: str) -> Subject:
-    return replace(subject, baseline_id=baseline_id)
 
 
 def _metric(subject: Subject, catalog: Catalog | None, text: str) -> Metric:

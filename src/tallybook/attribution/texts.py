@@ -20,6 +20,7 @@ from tallybook.model.metric import Metric, Question, SegmentRule
 from tallybook.model.time import date_of
 
 _PARAMETER: Final = re.compile(r"\$([a-z][a-z0-9_]*)")
+_COPIES: Final = ("copy_of_decision", "copy_of_conversion")
 _OWN_SEGMENT: Final = {
     SegmentRule.EXPOSURE: "exposed_segment",
     SegmentRule.OPTIMIZELY: "carried_segment",
@@ -41,7 +42,14 @@ class Text:
 
 @cache
 def piece(name: str) -> str:
-    """Return a packaged file of SQL."""
+    """Return a packaged file of SQL, what copies are filled in from one place."""
+    text = _file(name)
+    for copies in _COPIES:
+        text = text.replace("{" + copies + "}", _file(copies))
+    return text
+
+
+def _file(name: str) -> str:
     path = files("tallybook.attribution") / "sql" / f"{name}.sql"
     return path.read_text(encoding="utf-8").rstrip("\n")
 

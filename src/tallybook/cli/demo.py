@@ -23,10 +23,12 @@ from tallybook.cli.stores import open_stores
 from tallybook.client import Client
 from tallybook.errors import StorageError
 from tallybook.keep.place import place
+from tallybook.model.estimate import NoEstimate
 from tallybook.model.report import Comparison, Report
+from tallybook.model.time import DAY_MS
 from tallybook.report import FORMATS
 from tallybook.report.layout import aligned
-from tallybook.simulate import DAY_MS, Behaviour, Clock, Scenario, Tally, simulate
+from tallybook.simulate import Behaviour, Clock, Scenario, Tally, simulate
 from tallybook.wire.definition import read_definition
 
 DEFINITION: Final = """\
@@ -140,7 +142,15 @@ def _print_truth(report: Report, tallies: Mapping[str, Tally]) -> bool:
     rows: list[Sequence[str]] = [("  variation", "sent", "counted", "", "of")]
     for variation, what, counted, sent in counts:
         verdict = "equal" if counted == sent else "DIFFERENT"
-        rows.append((f"  {variation}", f"{sent:,}", f"{counted:,}", verdict, what))
+        rows.append(
+            (
+                f"  {variation}",
+                f"{sent:,}",
+                "-" if counted is None else f"{counted:,}",
+                verdict,
+                what,
+            )
+        )
     print("\n".join(aligned(rows)))
     print("\nthe truth, and what was measured")
     rows = [("  metric", "true lift", "measured", "interval", "")]
@@ -152,7 +162,9 @@ def _print_truth(report: Report, tallies: Mapping[str, Tally]) -> bool:
     return all(counted == sent for _, _, counted, sent in counts)
 
 
-def _counts(report: Report, variation: str, tally: Tally) -> Iterator[tuple[str, Number, Number]]:
+def _counts(
+    report: Report, variation: str, tally: Tally
+) -> Iterator[tuple[str, Number | None, Number]]:
     yield "visitors", report.everyone.reach[variation].count, tally.visitors
     sent = {
         "purchase_rate": ("buyers", tally.buyers),
@@ -163,7 +175,7 @@ def _counts(report: Report, variation: str, tally: Tally) -> Iterator[tuple[str,
     for result in report.everyone.metrics:
         what, number = sent[result.metric.key]
         counted = result.results[variation].value
-        yield what, counted if isinstance(counted, int | float) else -1, number
+        yield what, None if isinstance(counted, NoEstimate) else counted, number
 
 
 def _true_lifts() -> Mapping[str, float]:

@@ -3,12 +3,7 @@ conversion_copies AS (
     SELECT
         visitor_id, account_id, event_key, revenue, value, tags, attributes,
         occurred_at, uuid, entity_id,
-        ROW_NUMBER() OVER (
-            PARTITION BY account_id, entity_id, uuid, occurred_at
-            ORDER BY
-                arrived_at, visitor_id, event_key,
-                revenue NULLS FIRST, value NULLS FIRST, tags NULLS FIRST, attributes
-        ) AS copy
+        {copy_of_conversion}
     FROM conversions
     WHERE account_id = COALESCE($account_id, account_id)
         AND date >= CAST($first_day AS DATE) AND date <= CAST($last_day AS DATE)

@@ -3,12 +3,7 @@ decision_copies AS (
     SELECT
         visitor_id, account_id, variation_id, is_holdback, revision, attributes,
         occurred_at, arrived_at, uuid, entity_id,
-        ROW_NUMBER() OVER (
-            PARTITION BY account_id, entity_id, uuid, occurred_at
-            ORDER BY
-                arrived_at, visitor_id, is_holdback,
-                variation_id NULLS FIRST, revision NULLS FIRST, attributes
-        ) AS copy
+        {copy_of_decision}
     FROM decisions
     WHERE experiment_id = $experiment_id
         AND account_id = COALESCE($account_id, account_id)

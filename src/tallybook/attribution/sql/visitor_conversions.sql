@@ -2,12 +2,7 @@
 WITH copies AS (
     SELECT
         *,
-        ROW_NUMBER() OVER (
-            PARTITION BY account_id, entity_id, uuid, occurred_at
-            ORDER BY
-                arrived_at, visitor_id, event_key,
-                revenue NULLS FIRST, value NULLS FIRST, tags NULLS FIRST, attributes
-        ) AS copy
+        {copy_of_conversion}
     FROM conversions
     WHERE uuid IN (SELECT uuid FROM conversions WHERE visitor_id = $visitor_id)
 )

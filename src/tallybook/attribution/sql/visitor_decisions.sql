@@ -2,12 +2,7 @@
 WITH copies AS (
     SELECT
         *,
-        ROW_NUMBER() OVER (
-            PARTITION BY account_id, experiment_id, entity_id, uuid, occurred_at
-            ORDER BY
-                arrived_at, visitor_id, is_holdback,
-                variation_id NULLS FIRST, revision NULLS FIRST, attributes
-        ) AS copy
+        {copy_of_decision}
     FROM decisions
     WHERE uuid IN (SELECT uuid FROM decisions WHERE visitor_id = $visitor_id)
 )

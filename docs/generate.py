@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the code: the command line's reference and the map of files.
+"""Writes what follows from the code: references of the API, the command line, reasons; the map.
 
 Run by ``make docs``.
 """
@@ -6,26 +6,71 @@ Run by ``make docs``.
 from __future__ import annotations
 
 import ast
+import logging
 import re
 from pathlib import Path
 
+import api_reference
+
 from tallybook.cli.app import build_app
+from tallybook.model.step import STEPS
 
 ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+API = REFERENCE / "api"
 SOURCE = ROOT / "src" / "tallybook"
 ROOMS = (
     *("errors", "model", "wire", "decide", "deliver", "notify", "log", "lake", "engines"),
     *("attribution", "stats", "report", "catalog", "client", "collect", "analyse", "publish"),
-    *("keep", "openfeature", "simulate", "testing", "server", "cli"),
+    *("keep", "optimizely", "openfeature", "simulate", "testing", "server", "cli"),
 )
 MAP_BEGINS = "| file | what it is |\n|---|---|\n"
 MAP_ENDS = "\n\nThe tests mirror"
+REASONS = """# Reasons
+
+Every step that deciding can take, as `decision.reason_kinds` names it for programs and as
+`decision.reasons` and the log say it to people. [Flags](../concepts/flags.md#why) shows how to ask.
+What stands in braces is filled in. Written by `make docs` from the code.
+
+## Told to whoever asks
+
+With `INCLUDE_REASONS` these are in the decision. Each is logged too, at its level.
+
+{asked}
+
+## Told in the log only
+
+{logged}
+"""
 
 
 def command_line() -> str:
     """The reference of every command and flag, from the commands themselves."""
     pages = build_app().generate_docs(output_format="markdown")
     return pages.replace("``", "`").rstrip() + "\n"
+
+
+def reasons() -> str:
+    """The reference of every step of a decision, from the table of steps."""
+    return REASONS.format(asked=_steps(is_reason=True), logged=_steps(is_reason=False))
+
+
+def _steps(*, is_reason: bool) -> str:
+    steps = ((kind, step) for kind, step in STEPS.items() if step.is_reason is is_reason)
+    rows = (
+        f"| `{kind.value}` | {logging.getLevelName(step.level)} | {step.sentence} |"
+        for kind, step in steps
+    )
+    return "\n".join(["| kind | level | sentence |", "|---|---|---|", *rows])
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is written as a whole, by its place."""
+    return {
+        REFERENCE / "cli.md": command_line(),
+        REFERENCE / "reasons.md": reasons(),
+        **{API / name: text for name, text in api_reference.pages().items()},
+    }
 
 
 def file_map() -> str:
@@ -54,8 +99,13 @@ def _sentence(path: Path) -> str:
 
 
 def main() -> None:
-    """Write both pages where they stand."""
-    (ROOT / "docs" / "reference" / "cli.md").write_text(command_line(), encoding="utf-8")
+    """Write the pages and the map where they stand."""
+    written = pages()
+    for path, text in written.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for stale in set(API.glob("*.md")) - set(written):
+        stale.unlink()
     contributing = ROOT / "CONTRIBUTING.md"
     text = contributing.read_text(encoding="utf-8")
     begin = text.index(MAP_BEGINS) + len(MAP_BEGINS)

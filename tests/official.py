@@ -1,19 +1,19 @@
-"""The official SDK and ours side by side: the same calls, and what each answers, tells and sends."""
+"""The official SDK and ours side by side: the same calls, and what each answers, tells and sends.
+
+Ours twice: the native client, and the drop-in, which the very code for the official SDK drives.
+"""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
-from optimizely.event.event_processor import ForwardingEventProcessor
-from optimizely.helpers.enums import NotificationTypes
-from optimizely.optimizely import Optimizely
-from optimizely.optimizely_user_context import OptimizelyUserContext
+import msgspec
 
+from both_sdks import OFFICIAL, OURS, Sdk
 from datafiles import Guest
 from sinks import Mailbox
 from tallybook import (
@@ -31,6 +31,12 @@ VARYING = ("uuid", "timestamp", "client_name", "client_version")
 TOLD = (NotificationType.TRACK, NotificationType.DECISION, NotificationType.ACTIVATE)
 # What the official SDK raises for malformed conditions and versions, where ours answers.
 RAISED = (IndexError, TypeError, ValueError)
+# Holdouts are a class of their own in the official SDK; and of variations that share a key only
+# the one that counts is known to ours.
+NOT_COMPARED = (
+    *("layerId", "forcedVariations", "groupId", "groupPolicy", "cmab", "type"),
+    *("included_rules", "exclude_targeted_deliveries", "variations"),
+)
 EXCEPTIONS = {
     "attribute": "InvalidAttributeException",
     "attributes": "InvalidAttributeException",
@@ -69,12 +75,15 @@ class Side:
         def listener(*args: Any) -> None:
             if kind is NotificationType.ACTIVATE:
                 rule, user_id, attributes, variation, event = args
-                shown = variation if isinstance(variation, dict) else vars_of(variation)
-                place = (rule.id, rule.key, rule.status)
-                args = (place, user_id, attributes, shown and (shown["id"], shown["key"]), event)
+                args = (*self.activated(rule, variation), user_id, attributes, event)
             self.told.append([kind.name, *plain(args)])
 
         return listener
+
+    def activated(self, rule: Any, variation: Any) -> tuple[Any, Any]:
+        """A rule and a variation by what both SDKs call by the same names."""
+        shown = variation if isinstance(variation, dict) else vars_of(variation)
+        return (rule.id, rule.key, rule.status), shown and (shown["id"], shown["key"])
 
     def take(self) -> dict[str, list[Any]]:
         """What has happened since this was last asked."""
@@ -89,13 +98,17 @@ class Side:
 
 
 class OfficialSide(Side):
-    """The official SDK."""
+    """The official SDK, or whatever else has its modules."""
+
+    prefix = OFFICIAL
 
     def __init__(self, text: str, profiles: dict[str, Any] | None, options: list[str]) -> None:
         super().__init__(profiles)
-        self.client = Optimizely(
+        sdk = Sdk(self.prefix)
+        self._context = sdk.module("optimizely_user_context").OptimizelyUserContext
+        self.client = sdk.module("optimizely").Optimizely(
             text,
-            event_processor=ForwardingEventProcessor(self),
+            event_processor=sdk.ForwardingEventProcessor(self),
             logger=silent(),
             error_handler=self,
             user_profile_service=self if profiles is not None else None,
@@ -105,7 +118,7 @@ class OfficialSide(Side):
         for kind in TOLD:
             center = self.client.notification_center
             center.add_notification_listener(
-                getattr(NotificationTypes, kind.name), self.listen(kind)
+                getattr(sdk.NotificationTypes, kind.name), self.listen(kind)
             )
 
     def dispatch_event(self, event: Any) -> None:
@@ -120,8 +133,8 @@ class OfficialSide(Side):
             user.set_qualified_segments(guest.segments)
             for (flag, rule), variation in guest.forced.items():
                 user.set_forced_decision(
-                    OptimizelyUserContext.OptimizelyDecisionContext(flag, rule),
-                    OptimizelyUserContext.OptimizelyForcedDecision(variation),
+                    self._context.OptimizelyDecisionContext(flag, rule),
+                    self._context.OptimizelyForcedDecision(variation),
                 )
             self.users[number] = user
         return self.users[number]
@@ -130,8 +143,26 @@ class OfficialSide(Side):
         self.client.close()
 
 
+class FullyOfficialSide(OfficialSide):
+    """The same, told apart also by what only the official names show."""
+
+    def activated(self, rule: Any, variation: Any) -> tuple[Any, Any]:
+        known = {k: v for k, v in sorted(vars(rule).items()) if k not in NOT_COMPARED}
+        if known["audienceConditions"] is None:  # then the ids count, which they may repeat
+            known["audienceConditions"] = known["audienceIds"]
+        if isinstance(variation, dict):
+            return known, ["dict", sorted({"featureEnabled": False, **variation}.items())]
+        return known, variation and vars(variation)
+
+
+class DropInSide(FullyOfficialSide):
+    """Ours, by the official names."""
+
+    prefix = OURS
+
+
 class OurSide(Side):
-    """Ours."""
+    """Ours, the native client."""
 
     def __init__(self, text: str, profiles: dict[str, Any] | None, options: list[str]) -> None:
         super().__init__(profiles)
@@ -194,9 +225,8 @@ def copied(value: Any) -> Any:
 
 def described(config: Any) -> Any:
     """An OptimizelyConfig of either SDK as plain data."""
-    if dataclasses.is_dataclass(config):
-        names = [field.name for field in dataclasses.fields(config)]
-        return {name: described(getattr(config, name)) for name in names}
+    if isinstance(config, msgspec.Struct):
+        return described(msgspec.structs.asdict(config))
     if hasattr(config, "__dict__"):
         return {name.lstrip("_"): described(value) for name, value in vars(config).items()}
     if isinstance(config, dict):

@@ -6,6 +6,7 @@
 ├── ``NotFoundError``        you: a key or id that nothing here has
 ├── ``InputError``           you: what a call was passed, or what the datafile says of it
 ├── ``DatafileError``        the publisher of the datafile
+│   └── ``DatafileVersionError``
 ├── ``BatchError``           the sender of an Event API body
 ├── ``ImportDataError``      the producer of an export that was to be imported
 ├── ``LockedError``          another process owns the directory
@@ -56,6 +57,10 @@ class DefinitionError(_AtPathError):
 
 class DatafileError(_AtPathError):
     """A datafile is wrong at the JSON path ``path`` (``$.experiments[0].layerId``)."""
+
+
+class DatafileVersionError(DatafileError):
+    """A datafile is of a version nothing here reads."""
 
 
 class BatchError(_AtPathError):

@@ -10,6 +10,7 @@ from dataclasses import astuple, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from histories import Tables, attributes, histories, metrics, questions
 from tallybook.attribution import ask, reference
@@ -100,6 +101,11 @@ def test_the_order_of_rows_changes_no_bit(
     assert ask.attributed_events(one, question) == ask.attributed_events(other, question)
 
 
+def given_to(attributes: tuple, received: Received) -> tuple:
+    kept = received.batch.conversions
+    return tuple(structs.replace(conversion, attributes=attributes) for conversion in kept)
+
+
 @briefly
 @given(histories, questions, metrics, attributes)
 def test_attributes_of_conversions_change_no_bit_of_the_whole(
@@ -107,13 +113,7 @@ def test_attributes_of_conversions_change_no_bit_of_the_whole(
 ) -> None:
     question = replace(question, segment_by=())
     changed = [
-        replace(
-            r,
-            batch=replace(
-                r.batch,
-                conversions=tuple(replace(c, attributes=given_later) for c in r.batch.conversions),
-            ),
-        )
+        structs.replace(r, batch=structs.replace(r.batch, conversions=given_to(given_later, r)))
         for r in history
     ]
     one, other = Tables(history), Tables(changed)

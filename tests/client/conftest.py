@@ -6,6 +6,8 @@ import pytest
 
 from shop import Shop
 
+collect_ignore = ["green_threads"]  # programs that the tests start
+
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:

@@ -367,7 +367,7 @@ def test_a_user_context_keeps_its_client_working() -> None:
     gc.collect()
     user.track_event("purchase")
     assert user.decide("tested").enabled
-    outbox = user._tracks._recorder._outbox
+    outbox = user._answers.tracker._recorder._outbox
     assert outbox.flush(10)
     assert len(mailbox.visitors) == 2
     outbox.close(5)

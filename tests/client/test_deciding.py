@@ -8,9 +8,8 @@ import pytest
 
 from shop import URL, Shop, datafile
 from tallybook import Client, DecideOption, DecisionContext, ForcedDecision, NotificationType
-from tallybook.client import recording
 from tallybook.model.reason import ReasonKind
-from tallybook.wire.batch_writer import write_author
+from tallybook.wire.author import AuthorWriter
 
 Calls = list[tuple[Any, ...]]
 
@@ -344,11 +343,13 @@ def test_a_visitor_is_written_once_for_all_their_decisions_and_conversions(
 ) -> None:
     written: list[object] = []
 
+    write = AuthorWriter.write
+
     def counted(*args: Any) -> Any:
         written.append(args)
-        return write_author(*args)
+        return write(*args)
 
-    monkeypatch.setattr(recording, "write_author", counted)
+    monkeypatch.setattr(AuthorWriter, "write", counted)
     user = shop.client.create_user_context("user", {"plan": "gold"})
     for _ in range(3):
         user.decide("tested")

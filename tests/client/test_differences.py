@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from both_sdks import OFFICIAL, Dispatcher, Sdk
 from official import OfficialSide, OurSide
+from remote import Platform, bandit, predicted
 from shop import Shop, datafile, rule
+from sinks import Answer, Captured
 from tallybook import Client, DatafileError, TallybookError
+from tallybook.client import CmabSettings
 from tallybook.model.reason import ReasonKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "differences.md"
+BY_OFFICIAL_NAMES = Path(__file__).parents[1] / "optimizely"
 
 
 class Service:
@@ -45,11 +51,16 @@ def custom(match: str, value: object) -> list[Any]:
     return [{"type": "custom_attribute", "name": "plan", "match": match, "value": value}]
 
 
-def test_the_page_names_the_tests_of_this_file_and_no_others() -> None:
-    rows = re.findall(r"`(test_\w+)` \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+def test_the_page_names_every_test_of_this_file_and_only_tests_there_are() -> None:
+    named = re.findall(r"`(test_\w+)`", PAGE.read_text("utf-8"))
     here = {name for name in globals() if name.startswith("test_")}
-    assert len(rows) == len(set(rows))
-    assert set(rows) == here - {"test_the_page_names_the_tests_of_this_file_and_no_others"}
+    here -= {"test_the_page_names_every_test_of_this_file_and_only_tests_there_are"}
+    texts = [path.read_text("utf-8") for path in BY_OFFICIAL_NAMES.rglob("test_*.py")]
+    elsewhere = {
+        name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)
+    }
+    assert len(named) == len(set(named))
+    assert here <= set(named) <= here | elsewhere
 
 
 @pytest.mark.parametrize("odd", [[], "text", None])
@@ -240,3 +251,33 @@ def test_an_expression_of_one_nested_list_is_shown() -> None:
     with pytest.raises(TypeError):
         official(**changes)
     assert audiences_of(expression) == 'OR ("gold" OR "a2")'
+
+
+def test_nothing_waits_for_a_prediction() -> None:
+    text, release = json.dumps(bandit()), threading.Event()
+
+    def answer_late(_: Captured) -> Answer:
+        release.wait(20)
+        return predicted()
+
+    with Platform() as platform:
+        sdk = Sdk(OFFICIAL)
+        settings = sdk.module("helpers.sdk_settings").OptimizelySdkSettings(
+            odp_disabled=True, cmab_prediction_endpoint=platform.endpoint
+        )
+        theirs = sdk.module("optimizely").Optimizely(
+            text, event_processor=sdk.ForwardingEventProcessor(Dispatcher()), settings=settings
+        )
+        assert theirs.create_user_context("user", {}).decide("tested").variation_key == "test_on"
+
+        platform.otherwise = answer_late
+        cmab = CmabSettings(endpoint=platform.endpoint)
+        with Client(text, event_url=platform.url, cmab=cmab) as client:
+            user = client.create_user_context("user")
+            decision = user.decide("tested")
+            assert decision.reason_kinds[-1] is ReasonKind.CMAB_PENDING
+            release.set()
+            deadline = time.monotonic() + 20
+            while decision.variation_key is None and time.monotonic() < deadline:
+                decision = user.decide("tested", ["DISABLE_DECISION_EVENT"])
+    assert decision.variation_key == "test_on"

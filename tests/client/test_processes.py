@@ -228,7 +228,9 @@ def test_a_child_of_multiprocessing_delivers_before_it_ends(method: str, tmp_pat
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("owner", ["_revisions", "notifications", "_experiments._desk.memories"])
+@pytest.mark.parametrize(
+    "owner", ["_revisions", "notifications", "_calls.experiments._service.memories"]
+)
 def test_a_lock_that_is_held_while_another_thread_forks_does_not_stop_the_child(owner: str) -> None:
     """The poll thread, say, is just installing a datafile."""
     with Sink() as sink:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallybook.decide.conditions import Asked, evaluate
+from tallybook.decide.conditions import Asked, evaluate, is_in_audience
 from tallybook.decide.matchers import MATCHERS
 from tallybook.model.condition import (
     And,
@@ -20,8 +20,8 @@ from tallybook.model.condition import (
     Or,
 )
 from tallybook.model.decision import Visitor
-from tallybook.model.project import Audience, Project
-from tallybook.model.reason import ReasonKind, Trace
+from tallybook.model.project import Audience, Experiment, Project
+from tallybook.model.reason import WARNING, ReasonKind, Trace
 
 CASES = json.loads((Path(__file__).parents[1] / "conformance/conditions.json").read_text("utf-8"))[
     "cases"
@@ -149,3 +149,26 @@ def test_an_audience_without_a_tree_is_unknown() -> None:
     project = Project("1", "2", "3", audiences=(Audience("20", "bare", None, None),))
 
     assert ask(AudienceRef("20"), project=project)[0] is None
+
+
+@pytest.mark.parametrize("suffix", ["", "+" + "x" * 200], ids=["short", "too long to be kept"])
+def test_a_version_condition_answers_every_visitor_by_their_own_version(suffix: str) -> None:
+    project = project_of(Comparison("v", "2.0", "custom_attribute", "semver_ge"))
+    users = ["1.9" + suffix, "2.0.1" + suffix, "1.9" + suffix, "x" + suffix, "2.1" + suffix]
+
+    for _ in range(2):
+        answers = [ask(AudienceRef("20"), {"v": user}, project)[0] for user in users]
+        assert answers == [False, True, False, None, True]
+
+
+def test_an_audience_answers_by_the_project_it_is_asked_in() -> None:
+    audiences = [project_of(TRUE), project_of(FALSE), PROJECT, project_of(TRUE)]
+    rule = Experiment("1", "r", "Running", "2", (), (), ["20"], AudienceRef("20"))
+    visitor = Visitor("u", {"plan": "gold"})
+
+    answers = [is_in_audience(rule, Asked(p, visitor, Trace(WARNING))) for p in audiences]
+    assert answers == [True, False, False, True]
+
+
+def project_of(tree: Condition) -> Project:
+    return Project("1", "2", "3", audiences=(Audience("20", "some", ["or"], tree),))

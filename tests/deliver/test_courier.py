@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
 from tallybook.deliver.courier import Courier
-from tallybook.deliver.journal import Envelope, MemoryJournal
+from tallybook.deliver.journal import Batch, Envelope, Item, MemoryJournal
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 from tallybook.deliver.tally import Tally
 
@@ -69,7 +69,7 @@ class Desk:
 
     def append(self, *numbers: int, envelope: Envelope = ENVELOPE) -> None:
         for number in numbers:
-            assert self.journal.append(envelope, str(number).encode())
+            assert self.journal.append(Item(envelope, len(str(number)), str(number).encode()))
 
     def run(self, until_s: float = 1e9) -> float:
         """Step, turning the clock to when the courier wants to, until nothing waits; the time."""
@@ -295,3 +295,18 @@ def test_whatever_the_server_answers_every_event_is_settled_once_and_in_order(
     assert desk.server.taken == sorted(set(desk.server.taken))
     assert len(desk.server.taken) + refused == number == desk.courier.settled
     assert desk.journal.holdings().events == desk.journal.holdings().bytes == 0
+
+
+def test_nobody_sees_a_batch_delivered_that_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, seen = Desk(Server()), []
+    acknowledge = MemoryJournal.acknowledge
+
+    def acknowledged(journal: MemoryJournal, batch: Batch) -> None:
+        seen.append((desk.courier.delivered, desk.courier.settled))
+        acknowledge(journal, batch)
+
+    monkeypatch.setattr(MemoryJournal, "acknowledge", acknowledged)
+    desk.append(*range(8))
+    desk.run()
+    assert seen == [(0, 0), (4, 4)]
+    assert (desk.courier.delivered, desk.courier.settled) == (8, 8)

@@ -3,7 +3,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallybook.deliver.journal import FULL, Batch, Envelope, Holdings, MemoryJournal
+from tallybook.deliver.journal import (
+    FULL,
+    Batch,
+    Draft,
+    Envelope,
+    Holdings,
+    Item,
+    MemoryJournal,
+)
 from tallybook.deliver.settings import DeliverySettings
 
 HERE = Envelope("http://here", b"[", b"]")
@@ -14,22 +22,26 @@ def journal(**settings: int) -> MemoryJournal:
     return MemoryJournal(DeliverySettings(**settings))  # type: ignore[arg-type]
 
 
+def unwritable(draft: Draft) -> bytes:
+    raise AssertionError(f"nothing is to be written: {draft}")
+
+
 def test_it_is_bounded_in_events_until_some_are_acknowledged() -> None:
     kept = journal(max_waiting_events=2)
-    assert [kept.append(HERE, b"x") for _ in range(3)] == [1, 2, FULL]
-    batch = kept.take(1, 100)
-    assert kept.append(HERE, b"x") == FULL, "handed out is not delivered"
-    assert batch is not None
-    kept.acknowledge(batch)
-    assert kept.append(HERE, b"x") == 2
+    assert [kept.append(Item(HERE, 1, b"x")) for _ in range(3)] == [1, 2, FULL]
+    taken = kept.take(1, 100)
+    assert kept.append(Item(HERE, 1, b"x")) == FULL, "handed out is not delivered"
+    assert taken is not None
+    kept.acknowledge(taken.written(unwritable))
+    assert kept.append(Item(HERE, 1, b"x")) == 2
 
 
 def test_it_is_bounded_in_bytes() -> None:
     kept = journal(max_waiting_bytes=10)
     assert [
-        kept.append(HERE, b"12345678"),
-        kept.append(HERE, b"123"),
-        kept.append(HERE, b"12"),
+        kept.append(Item(HERE, 8, b"12345678")),
+        kept.append(Item(HERE, 3, b"123")),
+        kept.append(Item(HERE, 2, b"12")),
     ] == [1, FULL, 2]
     assert kept.holdings() == Holdings(events=2, bytes=10)
 
@@ -37,21 +49,21 @@ def test_it_is_bounded_in_bytes() -> None:
 def test_numbers_of_events_have_no_gaps() -> None:
     kept = journal()
     for envelope in (HERE, HERE, THERE, HERE):
-        kept.append(envelope, b"x")
+        kept.append(Item(envelope, 1, b"x"))
     taken = [kept.take(2, 100) for _ in range(4)]
     assert [(batch.first, len(batch.items)) for batch in taken if batch] == [(0, 2), (2, 1), (3, 1)]
     assert taken[3] is None
 
 
 def test_halves_are_the_whole_in_order() -> None:
-    first, second = Batch(HERE, 5, (b"a", b"b", b"c")).halves()
-    assert first == Batch(HERE, 5, (b"a",))
-    assert second == Batch(HERE, 6, (b"b", b"c"))
+    first, second = Batch(HERE, 5, (b"a", b"b", b"c"), 3, 3).halves()
+    assert first == Batch(HERE, 5, (b"a",), 1, 1)
+    assert second == Batch(HERE, 6, (b"b", b"c"), 2, 2)
 
 
 def test_abandoning_leaves_nothing() -> None:
     kept = journal()
-    kept.append(HERE, b"x")
+    kept.append(Item(HERE, 1, b"x"))
     kept.abandon()
     assert kept.holdings() == Holdings(0, 0)
     assert kept.take(1, 1) is None
@@ -63,16 +75,17 @@ def test_taking_and_putting_back_changes_nothing(
 ) -> None:
     kept = journal()
     for number, envelope in enumerate(envelopes):
-        kept.append(envelope, str(number).encode())
+        kept.append(Item(envelope, len(str(number)), str(number).encode()))
     before = kept.holdings()
     taken = []
     while batch := kept.take(max_events, max_bytes):
         assert len(batch.items) <= max_events
         taken.append(batch)
-    assert [item for batch in taken for item in batch.items] == [
+    batches = [stretch.written(unwritable) for stretch in taken]
+    assert [item for batch in batches for item in batch.items] == [
         str(number).encode() for number in range(len(envelopes))
     ]
-    for batch in reversed(taken):
+    for batch in reversed(batches):
         kept.put_back(batch)
     assert kept.waiting() == len(envelopes)
     assert kept.holdings() == before
@@ -80,3 +93,23 @@ def test_taking_and_putting_back_changes_nothing(
     while batch := kept.take(max_events, max_bytes):
         again.append(batch)
     assert again == taken
+
+
+def test_drafts_are_counted_as_they_were_taken_for_until_they_are_acknowledged() -> None:
+    kept = journal()
+    kept.append(Draft(HERE, 5, None, 0, b"ab", b""))
+    kept.append(Draft(HERE, 5, None, 0, b"", b""))
+    kept.append(Item(HERE, 1, b"x"))
+    assert kept.holdings() == Holdings(3, 11)
+    taken = kept.take(10, 100)
+    assert taken is not None
+    batch = taken.written(lambda draft: draft.tags * 2)
+    assert batch.items == (b"abab", b"x"), "what cannot be written is left out"
+    assert kept.holdings() == Holdings(3, 11)
+    kept.put_back(batch)
+    assert kept.holdings() == Holdings(2, 5)
+    again = kept.take(10, 100)
+    assert again is not None
+    for half in again.written(bytes).halves():
+        kept.acknowledge(half)
+    assert kept.holdings() == Holdings(0, 0)

@@ -152,3 +152,26 @@ def test_a_login_in_the_url_is_not_logged(caplog: pytest.LogCaptureFixture) -> N
     Poller(url, lambda _: True, Server([Reply(500, "broken")]), PollingSettings()).step()
     assert "http://server/datafiles/key.json" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_an_interval_that_is_changed_holds_from_the_next_pause_on() -> None:
+    asking = poller(Server([Reply(304), Reply(304)]), [], interval_s=60)
+    asking.step()
+    asking.interval_s = 7
+    assert asking.step() == 7
+
+
+def test_what_was_stopped_can_start_again() -> None:
+    with Sink(otherwise=Answer(304)) as sink:
+        asking = Poller(sink.url, bool, KeepAliveHttp(10), PollingSettings())
+        assert not asking.is_asking
+        asking.start()
+        assert asking.is_asking
+        assert sink.wait_for(1)
+        asking.stop(10)
+        assert not asking.is_asking
+        asked = len(sink.requests)
+        asking.start()
+        assert asking.is_asking
+        assert sink.wait_for(asked + 1)
+        asking.stop(10)

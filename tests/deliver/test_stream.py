@@ -187,8 +187,9 @@ def test_a_forked_child_listens_for_itself() -> None:
     host = Host()
     with Sink(otherwise=host) as sink:
         poller, got = polling(sink)
+        poller.step()
         poller.start()
-        assert sink.wait_for(2)
+        assert sink.wait_for(3)
         before = poller._stream._stop
         poller.begin_in_child()  # as after a fork, but the parent's threads still run
         before.set()

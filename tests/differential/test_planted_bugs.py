@@ -55,7 +55,7 @@ BUGS: dict[str, tuple[Any, str, Any]] = {
     "variations without values": (variables, "_used", default),
     "impressions of every flag": (features, "_is_shown", always),
     "no impression of experiments": (deciding, "_ALWAYS_SHOWN", frozenset()),
-    "an impression of a stranger": (impressions, "_named", lambda shown: shown.verdict),
+    "an impression of a stranger": (impressions, "_named", lambda shown: shown),
     "no source info": (features, "_source_info", lambda *_, **__: {}),
     "unknown attributes untold": (recording.Recorder, "_tell", nothing),
     "no campaign": (batch_writer, "_campaign_id", lambda _: ""),

@@ -8,8 +8,8 @@ import pytest
 from tallybook.model.reason import DEBUG, ERROR, INFO, WARNING, Reason, ReasonKind, Trace
 
 NAMES = (
-    "attribute audience bucket bucketing_id conditions expected experiment expression flag got group holdout"
-    " match name parent result rollout rule type user value variable variation what"
+    "attribute audience bucket bucketing_id cause cmab_uuid conditions expected experiment expression flag got"
+    " group holdout match name parent remark result rollout rule type user value variable variation what"
 )
 ANYTHING = {name: f"some {name}" for name in NAMES.split()}
 
@@ -77,3 +77,44 @@ def test_a_trace_gives_the_steps_that_are_loud_enough() -> None:
         [INFO, WARNING],
         [],
     ]
+
+
+@pytest.mark.parametrize("level", [DEBUG, INFO, WARNING, ERROR, ERROR + 10])
+def test_a_trace_keeps_steps_from_its_level_on(level: int) -> None:
+    trace, full = Trace(level), Trace()
+    for kind in ReasonKind:
+        trace.note(kind, **ANYTHING)
+        full.note(kind, **ANYTHING)
+
+    assert trace.reasons == full.at_least(level)
+    assert [kind for kind in ReasonKind if trace.keeps(kind)] == [r.kind for r in trace.reasons]
+    assert trace.is_empty is (level > ERROR)
+    assert trace.is_full is (level == DEBUG)
+
+
+def test_a_trace_repeats_the_steps_of_another_that_are_loud_enough() -> None:
+    steps = [Reason(ReasonKind.BUCKET_ASSIGNED, ANYTHING), Reason(ReasonKind.MATCH_UNKNOWN)]
+    full, quiet = Trace(), Trace(WARNING)
+    for trace in (full, quiet):
+        trace.repeat(steps)
+
+    assert full.reasons == steps
+    assert quiet.reasons == steps[1:]
+
+
+def test_a_trace_that_begins_again_forgets_and_then_keeps_everything() -> None:
+    trace = Trace(ERROR)
+    trace.note(ReasonKind.AUDIENCE_UNKNOWN, audience="1")
+    trace.begin_again()
+    trace.note(ReasonKind.BUCKET_ASSIGNED, **ANYTHING)
+
+    assert [reason.kind for reason in trace.reasons] == [ReasonKind.BUCKET_ASSIGNED]
+    assert trace.is_full
+
+
+def test_a_trace_is_empty_until_a_step_is_kept() -> None:
+    trace = Trace(WARNING)
+    trace.note(ReasonKind.BUCKET_ASSIGNED, **ANYTHING)
+    assert trace.is_empty
+    trace.note(ReasonKind.MATCH_UNKNOWN, **ANYTHING)
+    assert not trace.is_empty

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from tallybook.model.decision import DecisionSource, Verdict
 from tallybook.model.event import ConversionEvent, DecisionEvent, Sender, VisitorAttribute
 from tallybook.model.project import Attribute, EventType, Experiment, Project, Variation
+from tallybook.wire.author import AuthorWriter
 from tallybook.wire.batch_reader import read_batch
 from tallybook.wire.batch_writer import (
     BATCH_CLOSING,
+    conversion_frame,
     decision_item,
-    write_author,
-    write_conversion,
-    write_head,
-    write_impression,
+    impression_frame,
+    write_event,
     write_opening,
 )
 from tallybook.wire.event_api import VisitorItem
@@ -44,11 +44,11 @@ def rule(layer_id: str = "91") -> Experiment:
 
 
 def author(attributes: dict[Any, Any] | None = None, user_id: str = "user") -> bytes:
-    return write_author(PROJECT, user_id, attributes or {})[0]
+    return AuthorWriter(PROJECT).write(user_id, attributes or {})[0]
 
 
 def rows(attributes: dict[Any, Any], project: Project = PROJECT) -> list[Any]:
-    text, _ = write_author(project, "user", attributes)
+    text, _ = AuthorWriter(project).write("user", attributes)
     return list(json.loads(b"{" + text)["attributes"])
 
 
@@ -58,7 +58,7 @@ def batch(*visitors: bytes) -> bytes:
 
 def test_a_conversion_is_written_in_the_order_of_the_event_api() -> None:
     tags, _ = write_tags({"revenue": 1234, "value": 2, "kind": "shoes"})
-    visitor = write_conversion(write_head(BUY), UUID, AT_MS, tags, author({"plan": "gold"}))
+    visitor = write_event(conversion_frame(BUY), UUID, AT_MS, tags, author({"plan": "gold"}))
     assert visitor == (
         b'{"snapshots":[{"events":[{"entity_id":"501","uuid":"11111111-2222-4333-8444-555555555555",'
         b'"key":"buy","timestamp":1760000000123,"revenue":1234,"value":2.0,'
@@ -71,7 +71,7 @@ def test_a_conversion_is_written_in_the_order_of_the_event_api() -> None:
 def test_an_impression_is_written_in_the_order_of_the_event_api() -> None:
     verdict = Verdict(rule(), Variation("201", "on", enabled=True), DecisionSource.FEATURE_TEST)
     decided = decision_item("flag", verdict, enabled=True)
-    assert write_impression(decided, UUID, AT_MS, author()) == (
+    assert write_event(impression_frame(decided), UUID, AT_MS, b"", author()) == (
         b'{"snapshots":[{"events":[{"entity_id":"91","uuid":"11111111-2222-4333-8444-555555555555",'
         b'"key":"campaign_activated","timestamp":1760000000123}],"decisions":[{"campaign_id":"91",'
         b'"experiment_id":"101","variation_id":"201","metadata":{"flag_key":"flag","rule_key":"test",'
@@ -98,8 +98,8 @@ def test_what_is_written_is_what_the_collector_reads(
     event: str, user: str, plan: str, tags: dict[str, Any]
 ) -> None:
     members, _ = write_tags(tags)
-    head = write_head(EventType("5", event))
-    visitor = write_conversion(head, UUID, AT_MS, members, author({"plan": plan}, user))
+    frame = conversion_frame(EventType("5", event))
+    visitor = write_event(frame, UUID, AT_MS, members, author({"plan": plan}, user))
     read = read_batch(batch(visitor))
     assert read.sender == SENDER
     assert read.dead_letters == ()
@@ -116,7 +116,8 @@ def test_an_impression_is_what_the_collector_reads(
     flag: str, variation: str, enabled: bool
 ) -> None:
     verdict = Verdict(rule(), Variation(variation, "on"), DecisionSource.ROLLOUT)
-    visitor = write_impression(decision_item(flag, verdict, enabled=enabled), UUID, AT_MS, author())
+    frame = impression_frame(decision_item(flag, verdict, enabled=enabled))
+    visitor = write_event(frame, UUID, AT_MS, b"", author())
     (decision,) = read_batch(batch(visitor)).decisions
     assert decision == DecisionEvent(
         uuid=UUID.decode(),
@@ -136,8 +137,8 @@ def test_an_impression_is_what_the_collector_reads(
 
 @given(TEXT, TEXT, st.lists(TEXT, max_size=3))
 def test_pieces_make_the_same_shape_as_the_structs(event: str, user: str, plans: list[str]) -> None:
-    head = write_head(EventType(event, event))
-    visitors = [write_conversion(head, UUID, AT_MS, b"", author({"plan": p}, user)) for p in plans]
+    frame = conversion_frame(EventType(event, event))
+    visitors = [write_event(frame, UUID, AT_MS, b"", author({"plan": p}, user)) for p in plans]
     for visitor in visitors:
         item = msgspec.json.decode(visitor, type=VisitorItem)
         assert msgspec.json.encode(item) == visitor
@@ -157,7 +158,7 @@ def test_a_rule_without_a_layer_is_its_own_campaign() -> None:
 
 def test_without_a_rule_ids_are_empty_and_the_variation_is_null() -> None:
     item = decision_item("flag", Verdict(None, None, DecisionSource.ROLLOUT), enabled=False)
-    visitor = json.loads(write_impression(item, UUID, AT_MS, author()))
+    visitor = json.loads(write_event(impression_frame(item), UUID, AT_MS, b"", author()))
     assert visitor["snapshots"][0]["events"][0]["entity_id"] == ""
     assert visitor["snapshots"][0]["decisions"] == [
         {
@@ -192,7 +193,7 @@ def test_text_booleans_and_numbers_up_to_2_to_the_53_are_attributes(value: objec
     "value", [None, [], {}, b"x", 2**53 + 1, -(2**60), 1e300, math.nan, math.inf, 1j, object()]
 )
 def test_other_values_are_left_out_without_a_word(value: object) -> None:
-    assert write_author(PROJECT, "user", {"plan": value}) == (
+    assert AuthorWriter(PROJECT).write("user", {"plan": value}) == (
         b'"attributes":[],"visitor_id":"user"}',
         (),
     )
@@ -200,12 +201,14 @@ def test_other_values_are_left_out_without_a_word(value: object) -> None:
 
 @pytest.mark.parametrize("key", [None, 1, ("plan",), b"plan"])
 def test_keys_that_are_no_strings_are_left_out_without_a_word(key: object) -> None:
-    assert write_author(PROJECT, "user", {key: "gold"})[1] == ()
+    assert AuthorWriter(PROJECT).write("user", {key: "gold"})[1] == ()
     assert rows({key: "gold"}) == []
 
 
 def test_an_unknown_attribute_is_left_out_with_a_remark() -> None:
-    text, remarks = write_author(PROJECT, "user", {"colour": "red", "plan": "gold", "\ud800": 1})
+    text, remarks = AuthorWriter(PROJECT).write(
+        "user", {"colour": "red", "plan": "gold", "\ud800": 1}
+    )
     assert [row["key"] for row in json.loads(b"{" + text)["attributes"]] == ["plan"]
     assert remarks == (
         Remark(Flaw.ATTRIBUTE_UNKNOWN, "colour"),
@@ -231,7 +234,7 @@ def test_reserved_attributes_pass_under_their_own_name() -> None:
 
 
 def test_a_reserved_name_in_the_datafile_keeps_its_id_with_a_remark() -> None:
-    text, remarks = write_author(PROJECT, "user", {"$opt_odd": 1})
+    text, remarks = AuthorWriter(PROJECT).write("user", {"$opt_odd": 1})
     assert json.loads(b"{" + text)["attributes"][0]["entity_id"] == "602"
     assert remarks == (Remark(Flaw.ATTRIBUTE_RESERVED, "$opt_odd"),)
 
@@ -250,14 +253,16 @@ def test_bot_filtering_is_the_last_attribute(bot_filtering: bool) -> None:
 
 
 def test_an_attribute_that_is_no_text_costs_itself_alone() -> None:
-    text, remarks = write_author(PROJECT, "user", {"plan": "\ud800", "$opt_a": 1, "$opt_\ud800": 1})
+    text, remarks = AuthorWriter(PROJECT).write(
+        "user", {"plan": "\ud800", "$opt_a": 1, "$opt_\ud800": 1}
+    )
     assert [row["key"] for row in json.loads(b"{" + text)["attributes"]] == ["$opt_a"]
     assert [remark.flaw for remark in remarks] == [Flaw.NOT_TEXT, Flaw.ATTRIBUTE_UNKNOWN]
 
 
 def test_a_user_id_that_is_no_text_cannot_be_written() -> None:
     with pytest.raises(UnicodeEncodeError):
-        write_author(PROJECT, "\ud800", {})
+        AuthorWriter(PROJECT).write("\ud800", {})
 
 
 class Number(float):

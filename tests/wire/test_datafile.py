@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from datafiles import DatafileMaker
 from tallybook.errors import DatafileError
 from tallybook.model.condition import And, AudienceRef, Comparison, Malformed, Not, Or
+from tallybook.model.deferred import DeferredExperiment
 from tallybook.model.project import (
     Audience,
     Cmab,
@@ -150,6 +151,13 @@ def test_an_experiment_is_read_whole() -> None:
             audience_ids=("20",),
         ),
     )
+
+
+def test_reading_checks_rules_and_makes_none() -> None:
+    project = read_datafile(json.dumps(datafile()))
+    delivery = [rule for rollout in project.rollouts for rule in rollout.rules]
+
+    assert {type(rule) for rule in (*project.experiments, *delivery)} == {DeferredExperiment}
 
 
 def test_experiments_of_a_group_know_their_group() -> None:
@@ -414,6 +422,31 @@ def nested(depth: int) -> object:
         (
             {"experiments": [rule(audienceConditions=nested(102))]},
             "experiments[0].audienceConditions",
+        ),
+        (
+            {
+                "groups": [
+                    {
+                        "id": "5",
+                        "policy": "random",
+                        "trafficAllocation": [],
+                        "experiments": [rule(), rule(audienceConditions=nested(101))],
+                    }
+                ]
+            },
+            "groups[0].experiments[1].audienceConditions",
+        ),
+        (
+            {"rollouts": [{"id": "6", "experiments": [rule(audienceConditions=nested(101))]}]},
+            "rollouts[0].experiments[0].audienceConditions",
+        ),
+        (
+            {"holdouts": [rule(), rule(audienceConditions=nested(101))]},
+            "holdouts[1].audienceConditions",
+        ),
+        (
+            {"localHoldouts": [rule(audienceConditions=nested(101), includedRules=[])]},
+            "localHoldouts[0].audienceConditions",
         ),
         (
             {"typedAudiences": [{"id": "1", "name": "n", "conditions": nested(102)}]},

@@ -247,13 +247,10 @@ def test_the_order_of_members_is_revenue_value_tags() -> None:
 
 def test_a_dict_that_changes_while_it_is_read_is_read_again() -> None:
     class Restless(dict[str, int]):
-        def items(self) -> Any:
-            first = not self.__dict__.setdefault("seen", False)
-            self.seen = True
-            for pair in super().items():
-                yield pair
-                if first:
-                    self["new"] = 1
+        def values(self) -> Any:
+            for value in super().values():
+                yield value
+                self["new"] = 1
 
     document, _ = read(Restless(a=1))
     assert document["tags"] == {"a": 1, "new": 1}

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from tallybook.client.client import Client
 from tallybook.client.context import Decision, DecisionContext, ForcedDecision, UserContext
-from tallybook.client.faults import ErrorHandler
+from tallybook.client.diagnostics import ErrorHandler
 from tallybook.client.memories import UserProfileService
+from tallybook.client.service_settings import CmabSettings, OdpSettings
 from tallybook.client.settings import ClientSettings
 from tallybook.deliver.settings import DeliverySettings, PollingSettings
+from tallybook.model.customer_data import SegmentOption
 
 __all__ = [
     "Client",
     "ClientSettings",
+    "CmabSettings",
     "Decision",
     "DecisionContext",
     "DeliverySettings",
     "ErrorHandler",
     "ForcedDecision",
+    "OdpSettings",
     "PollingSettings",
+    "SegmentOption",
     "UserContext",
     "UserProfileService",
 ]

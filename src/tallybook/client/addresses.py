@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from tallybook.errors import ConfigError
+from tallybook.model.text import excerpt, is_text, plain
 
 _OPTIMIZELY_EVENTS: Final[Mapping[str, str]] = {
     "US": "https://logx.optimizely.com/v1/events",
@@ -17,8 +19,7 @@ _OPTIMIZELY_DATAFILE: Final = "https://cdn.optimizely.com/datafiles/{sdk_key}.js
 _OPTIMIZELY_SECURE_DATAFILE: Final = "https://config.optimizely.com/datafiles/auth/{sdk_key}.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
+class Addresses(Struct, frozen=True):
     """The URLs a client was given; each one that is absent follows from the others."""
 
     server_url: str | None = None
@@ -28,8 +29,8 @@ class Addresses:
     def __post_init__(self) -> None:
         for name in ("server_url", "event_url", "datafile_url"):
             url = getattr(self, name)
-            if url is not None and not _is_http(url):
-                raise ConfigError(f"{name}: expected a http:// or https:// URL, found {url!r}")
+            if url is not None:
+                force_setattr(self, name, check_url(name, url))
         if self.server_url and set("?#") & set(self.server_url):
             raise ConfigError(
                 f"server_url: expected a URL without ? and #, found {self.server_url!r}"
@@ -45,19 +46,37 @@ class Addresses:
 
     def for_datafile(self, sdk_key: str | None, *, is_secure: bool) -> str | None:
         """Where the datafile is polled, or ``None`` when nobody said."""
-        if not sdk_key:
+        if sdk_key is None:
             return self.datafile_url
-        if not isinstance(sdk_key, str) or not sdk_key.isprintable():
-            raise ConfigError(f"sdk_key: expected printable text, found {sdk_key!r}")
+        if not is_text(sdk_key) or not plain(sdk_key).isprintable():
+            raise ConfigError(f"sdk_key: expected printable text, found {excerpt(sdk_key)}")
+        from urllib.parse import quote  # noqa: PLC0415 - 2 ms that only who names a place pays
+
+        key = quote(plain(sdk_key), safe="")
+        if not key:
+            return self.datafile_url
         template = _OPTIMIZELY_SECURE_DATAFILE if is_secure else _OPTIMIZELY_DATAFILE
         if self.server_url:
             template = f"{self.server_url.rstrip('/')}/datafiles/{{sdk_key}}.json"
-        return (self.datafile_url or template).replace("{sdk_key}", quote(sdk_key, safe=""))
+        return (self.datafile_url or template).replace("{sdk_key}", key)
 
 
-def _is_http(url: object) -> bool:
-    if not isinstance(url, str) or not url.isprintable() or " " in url:
+def check_url(name: str, url: object) -> str:
+    """The setting's value as text.
+
+    Raises:
+        ConfigError: It is no URL of the web.
+    """
+    if not is_text(url) or not _is_http(plain(url)):
+        raise ConfigError(f"{name}: expected a http:// or https:// URL, found {excerpt(url)}")
+    return plain(url)
+
+
+def _is_http(url: str) -> bool:
+    if not url.isprintable() or " " in url:
         return False
+    from urllib.parse import urlsplit  # noqa: PLC0415 - see above
+
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

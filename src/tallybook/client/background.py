@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from msgspec.structs import replace
+
+from tallybook.client.services import Services
 from tallybook.client.settings import ClientSettings
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.outbox import Outbox
@@ -34,8 +36,9 @@ def start_polling(url: str, offer: Callable[[bytes], bool], settings: ClientSett
     return poller
 
 
-def retire(outbox: Outbox, poller: Poller | None) -> None:
+def retire(outbox: Outbox, poller: Poller | None, services: Services) -> None:
     """Finish what is there and end, without anybody waiting for it."""
     outbox.retire()
+    services.retire()
     if poller is not None:
         poller.stop(timeout_s=0)

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import logging
+import time
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self, Unpack, overload
+from typing import TYPE_CHECKING, Final, Self, Unpack, overload
+
+from msgspec.structs import replace
 
 from tallybook.client.addresses import Addresses
-from tallybook.client.arguments import guest_of
+from tallybook.client.arguments import is_user, seconds
 from tallybook.client.background import outbox_for, retire, start_polling
+from tallybook.client.by_user_id import CallsByUserId
+from tallybook.client.calls import Calls
 from tallybook.client.context import UserContext
-from tallybook.client.deciding import Decider
-from tallybook.client.desk import Desk
-from tallybook.client.experiments import Experiments
-from tallybook.client.faults import Faults
-from tallybook.client.features import Features
-from tallybook.client.impressions import Impressions
+from tallybook.client.diagnostics import Diagnostics
 from tallybook.client.memories import Memories
-from tallybook.client.recording import Recorder, log_event_teller
-from tallybook.client.revision import Revisions
-from tallybook.client.settings import ClientOptions, ClientSettings
-from tallybook.client.tracking import Tracker
+from tallybook.client.recording import Recorder
+from tallybook.client.revision import Revisions, SentBy
+from tallybook.client.services import Services
+from tallybook.client.settings import ClientOptions, ClientSettings, in_ns, settings_from
+from tallybook.client.told import log_event_teller
+from tallybook.client.user_state import state_of
 from tallybook.client.waiting import first_of, wait_for_first
 from tallybook.deliver.process import tell_of_forks
+from tallybook.deliver.settings import bounded_s
 from tallybook.deliver.tally import DeliveryStats
 from tallybook.errors import ConfigError
-from tallybook.model.optimizely_config import OptimizelyConfig
+from tallybook.model.customer_data import FULLSTACK
 from tallybook.notify import NotificationCenter
+
+if TYPE_CHECKING:
+    from tallybook.model.optimizely_config import OptimizelyConfig
 
 CLOSE_TIMEOUT_S: Final = 10.0
 
-Attributes = Mapping[str, object] | None
 
-_logger: Final = logging.getLogger("tallybook")
-
-
-class Client:
+class Client(CallsByUserId):
     """Decides and tracks for the users of one project. Thread-safe; no call waits for the network.
 
     Args:
@@ -74,9 +74,7 @@ class Client:
         settings: ClientSettings | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        if not isinstance(settings, ClientSettings | None):
-            raise ConfigError(f"settings: expected ClientSettings, found {_name(settings)}")
-        settings = replace(settings or ClientSettings(), **options)
+        settings = replace(settings_from(settings), **options)
         addresses = Addresses(server_url, settings.event_url, settings.datafile_url)
         is_secure = bool(settings.datafile_access_token)
         datafile_url = addresses.for_datafile(sdk_key, is_secure=is_secure)
@@ -84,30 +82,34 @@ class Client:
             raise ConfigError("a client needs a datafile, an sdk_key or a datafile_url")
         self.notifications = NotificationCenter()
         tell_of_forks(self.notifications)
-        faults = Faults(settings.error_handler)
-        self._revisions = Revisions(addresses, settings, self.notifications, faults)
+        self._diagnostics = Diagnostics(settings.error_handler)
+        self._revisions = Revisions(
+            addresses,
+            SentBy(settings.client_name, settings.client_version),
+            self.notifications,
+            self._diagnostics,
+        )
         if datafile is not None:
             self._revisions.install(datafile)
-        self._outbox = outbox_for(settings, server_url)
+        self._outbox = outbox_for(settings, addresses.server_url)
         self._outbox.announce_to(log_event_teller(self.notifications))
-        recorder = Recorder(self._outbox, settings, faults)
-        self._tracker = Tracker(self._revisions, recorder, self.notifications, faults)
-        desk = Desk(
+        self._services = Services(settings, self._revisions, self._diagnostics)
+        self._calls = Calls(
             self._revisions,
-            Impressions(recorder, self.notifications),
+            Recorder(self._outbox, self._diagnostics, in_ns(settings.clock_ms), settings.new_uuid),
             self.notifications,
-            Memories(settings.user_profile_service),
-            faults,
+            Memories(settings.user_profile_service, self._diagnostics),
+            self._diagnostics,
+            default_options=settings.default_decide_options,
+            predictions=self._services,
+            segments_of=self._services.segments_of,
         )
-        self._decider = Decider(desk, settings.default_decide_options)
-        self._experiments = Experiments(desk)
-        self._features = Features(desk)
         self._poller = (
             start_polling(datafile_url, self._revisions.offer, settings) if datafile_url else None
         )
-        # User contexts hold the tracker: when neither they nor the client are left, nobody can
+        # User contexts hold the calls: when neither they nor the client are left, nobody can
         # track any more, and what works in the background may finish and end.
-        leave = weakref.finalize(self._tracker, retire, self._outbox, self._poller)
+        leave = weakref.finalize(self._calls, retire, self._outbox, self._poller, self._services)
         leave.atexit = False
 
     @overload
@@ -124,107 +126,9 @@ class Client:
         Returns:
             The context; ``None``, and a line in the log, when an argument has the wrong type.
         """
-        if not isinstance(user_id, str):
-            _logger.error("No user context: the user id must be a string, not %s.", _name(user_id))
+        if not is_user(user_id, attributes, self._diagnostics):
             return None
-        if attributes is not None and type(attributes) is not dict:
-            _logger.error("No user context: attributes must be a dict, not %s.", _name(attributes))
-            return None
-        return UserContext(self._decider, self._tracker, guest_of(user_id, attributes))
-
-    def track(
-        self,
-        event_key: str,
-        user_id: str,
-        attributes: Mapping[str, object] | None = None,
-        event_tags: Mapping[str, object] | None = None,
-    ) -> None:
-        """Record a conversion without a user context; see :meth:`UserContext.track_event`."""
-        self._tracker.track(event_key, user_id, attributes, event_tags)
-
-    def activate(
-        self, experiment_key: str, user_id: str, attributes: Attributes = None
-    ) -> str | None:
-        """The key of the user's variation in an experiment, recorded as shown; ``None`` if none."""
-        return self._experiments.activate(experiment_key, user_id, attributes)
-
-    def get_variation(
-        self, experiment_key: str, user_id: str, attributes: Attributes = None
-    ) -> str | None:
-        """:meth:`activate` without recording anything."""
-        return self._experiments.get_variation(experiment_key, user_id, attributes)
-
-    def set_forced_variation(
-        self, experiment_key: str, user_id: str, variation_key: str | None
-    ) -> bool:
-        """Force a variation on this client, or with ``None`` none any more; true if that worked."""
-        return self._experiments.set_forced(experiment_key, user_id, variation_key)
-
-    def get_forced_variation(self, experiment_key: str, user_id: str) -> str | None:
-        """The key of the variation that is forced on this client."""
-        return self._experiments.get_forced(experiment_key, user_id)
-
-    def is_feature_enabled(
-        self, feature_key: str, user_id: str, attributes: Attributes = None
-    ) -> bool:
-        """True when the flag is on; what an experiment decided is recorded as shown."""
-        return self._features.is_enabled(feature_key, user_id, attributes)
-
-    def get_enabled_features(self, user_id: str, attributes: Attributes = None) -> list[str]:
-        """The keys of all flags that are on, each as by :meth:`is_feature_enabled`."""
-        return self._features.enabled_keys(user_id, attributes)
-
-    def get_feature_variable(
-        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
-    ) -> Any:
-        """A variable's value in its own type; ``None`` if there is none. Nothing is recorded."""
-        names = (feature_key, variable_key)
-        return self._features.variable(names, user_id, attributes, wanted=None)
-
-    def get_feature_variable_boolean(
-        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
-    ) -> bool | None:
-        """:meth:`get_feature_variable` of a variable of type ``boolean`` only."""
-        names = (feature_key, variable_key)
-        value: bool | None = self._features.variable(names, user_id, attributes, wanted="boolean")
-        return value
-
-    def get_feature_variable_double(
-        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
-    ) -> float | None:
-        """:meth:`get_feature_variable` of a variable of type ``double`` only."""
-        names = (feature_key, variable_key)
-        value: float | None = self._features.variable(names, user_id, attributes, wanted="double")
-        return value
-
-    def get_feature_variable_integer(
-        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
-    ) -> int | None:
-        """:meth:`get_feature_variable` of a variable of type ``integer`` only."""
-        names = (feature_key, variable_key)
-        value: int | None = self._features.variable(names, user_id, attributes, wanted="integer")
-        return value
-
-    def get_feature_variable_string(
-        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
-    ) -> str | None:
-        """:meth:`get_feature_variable` of a variable of type ``string`` only."""
-        names = (feature_key, variable_key)
-        value: str | None = self._features.variable(names, user_id, attributes, wanted="string")
-        return value
-
-    def get_feature_variable_json(
-        self, feature_key: str, variable_key: str, user_id: str, attributes: Attributes = None
-    ) -> Any:
-        """:meth:`get_feature_variable` of a variable of type ``json`` only."""
-        names = (feature_key, variable_key)
-        return self._features.variable(names, user_id, attributes, wanted="json")
-
-    def get_all_feature_variables(
-        self, feature_key: str, user_id: str, attributes: Attributes = None
-    ) -> dict[str, Any] | None:
-        """All variables of a flag by key; ``None`` if it is unknown. Nothing is recorded."""
-        return self._features.all_variables(feature_key, user_id, attributes)
+        return UserContext(self._calls, state_of(user_id, attributes))
 
     def get_optimizely_config(self) -> OptimizelyConfig | None:
         """The datafile described by key, once somebody asks; ``None`` before there is one."""
@@ -238,15 +142,18 @@ class Client:
 
     def wait_until_ready(self, timeout_s: float | None = None) -> bool:
         """Wait for the first datafile or ``close()``, at most ``timeout_s``; true if one came."""
-        return wait_for_first(self._revisions, timeout_s)
+        return wait_for_first(self._revisions, self._seconds("wait_until_ready", timeout_s))
 
     async def ready(self, timeout_s: float | None = None) -> bool:
         """:meth:`wait_until_ready` for a coroutine; the event loop goes on meanwhile."""
-        return await first_of(self._revisions, timeout_s)
+        return await first_of(self._revisions, self._seconds("ready", timeout_s))
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Deliver what waits, at most ``timeout_s``; true when everything tracked so far was."""
-        return self._outbox.flush(timeout_s)
+        deadline = time.monotonic() + bounded_s(self._seconds("flush", timeout_s))
+        self._services.flush(0)  # both hurry at once
+        is_flushed = self._outbox.flush(_left_s(deadline))
+        return self._services.flush(_left_s(deadline)) and is_flushed
 
     def close(self, timeout_s: float | None = CLOSE_TIMEOUT_S) -> int:
         """Deliver what waits, at most ``timeout_s``, and end what works in the background.
@@ -254,12 +161,16 @@ class Client:
         Decisions can still be made; events are refused from now on. May be called again.
 
         Returns:
-            How many events are not delivered.
+            How many events are not delivered; :meth:`odp_stats` tells of customer events.
         """
         if self._poller is not None:
             self._poller.stop()
         self._revisions.stop_waiting()
-        return self._outbox.close(timeout_s)
+        deadline = time.monotonic() + bounded_s(self._seconds("close", timeout_s))
+        self._services.retire()  # both hurry at once
+        undelivered = self._outbox.close(_left_s(deadline))
+        self._services.close(_left_s(deadline))
+        return undelivered
 
     async def aclose(self, timeout_s: float | None = CLOSE_TIMEOUT_S) -> int:
         """:meth:`close` for a coroutine; the event loop goes on meanwhile."""
@@ -268,8 +179,32 @@ class Client:
         return await asyncio.to_thread(self.close, timeout_s)
 
     def delivery_stats(self) -> DeliveryStats:
-        """What became of the events so far."""
+        """What became of the events so far; customer events are in :meth:`odp_stats`."""
         return self._outbox.stats()
+
+    def send_odp_event(
+        self,
+        action: str,
+        identifiers: Mapping[str, str],
+        type: str = FULLSTACK,  # noqa: A002 - as the official SDK has it
+        data: Mapping[str, str | float | bool | None] | None = None,
+    ) -> None:
+        """Tell the customer data platform of something a user did. What is wrong is logged.
+
+        Args:
+            action: What it was.
+            identifiers: What the platform knows the user by, at least one.
+            type: What kind of event it is.
+            data: What else is known of it: text, numbers, booleans.
+        """
+        self._services.send_odp_event(action, identifiers, type, data)
+
+    def odp_stats(self) -> DeliveryStats:
+        """What became of the customer events so far."""
+        return self._services.odp_stats()
+
+    def _seconds(self, call: str, timeout_s: object) -> float | None:
+        return seconds(call, timeout_s, self._diagnostics)
 
     def __enter__(self) -> Self:
         return self
@@ -294,5 +229,5 @@ class Client:
         await self.aclose()
 
 
-def _name(value: object) -> str:
-    return type(value).__name__
+def _left_s(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -2,137 +2,173 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeGuard
 
-from tallybook.client.context import Decision, Guest, UserContext
-from tallybook.client.desk import Desk, Judgement, log_steps
+from msgspec import Struct
+
+from tallybook.client.context import Decision, UserContext
+from tallybook.client.decide_options import DecideOptions, Wanted
+from tallybook.client.decision_service import DecidedFlag, DecisionService
 from tallybook.client.impressions import Shown
 from tallybook.client.revision import Revision
+from tallybook.client.user_state import UserState
 from tallybook.decide.variables import variable_values
-from tallybook.model.decision import DecideOption, DecisionSource, Verdict
+from tallybook.model.decision import DecisionSource, Verdict
 from tallybook.model.project import Flag
-from tallybook.model.reason import Reason, ReasonKind
+from tallybook.model.reason import Reason, ReasonKind, Trace
+from tallybook.model.text import is_text, plain
 from tallybook.notify import NotificationType
 
 _DECISION: Final = NotificationType.DECISION.value
 _FLAG: Final = "flag"  # the type of decision, as listeners know it
+_HOLDOUT: Final = DecisionSource.HOLDOUT  # looking up a member takes as long as two calls
 _ALWAYS_SHOWN: Final = frozenset({DecisionSource.FEATURE_TEST, DecisionSource.HOLDOUT})
 
-_logger: Final = logging.getLogger("tallybook")
 
-
-@dataclass(slots=True)
-class _Call:
-    """One call of the decide family: on which revision, for whom, with what options."""
+class _Call(Struct, frozen=True, gc=False):
+    """One call of the decide family: on which revision, for whom, and what is wanted."""
 
     revision: Revision
     asker: UserContext
-    guest: Guest
-    options: frozenset[str]
+    state: UserState
+    wanted: Wanted
 
 
 class Decider:
-    """Decides flags for one client's users. Never raises for data."""
+    """Decides flags for one client's users. Never raises for data.
 
-    def __init__(self, desk: Desk, default_options: Iterable[str]) -> None:
-        self._desk = desk
-        self._defaults = frozenset(map(str, default_options))
+    Args:
+        service: What decides.
+        default_options: Options every call has, besides its own.
+        new_decision: What makes decisions of :class:`Decision`'s arguments.
+    """
 
-    def decide(self, asker: UserContext, guest: Guest, key: object, options: object) -> Decision:
+    def __init__(
+        self,
+        service: DecisionService,
+        default_options: Iterable[str],
+        new_decision: Callable[..., Decision] = Decision,
+    ) -> None:
+        self._service = service
+        self._logger = service.logger
+        self._new_decision = new_decision
+        self._options = DecideOptions(default_options, service.logger)
+
+    def decide(
+        self, asker: UserContext, state: UserState, key: object, options: object
+    ) -> Decision:
         """Decide one flag, also when it is off: ``ENABLED_FLAGS_ONLY`` does not apply."""
-        revision = self._desk.revisions.newest
-        if not isinstance(key, str):
-            return _undecided(asker, key, ReasonKind.FLAG_UNKNOWN)
+        if type(key) is not str:
+            if not is_text(key):
+                return self._undecided(asker, key, ReasonKind.FLAG_UNKNOWN)
+            key = plain(key)
+        revision = self._service.revisions.newest
         if revision is None:
-            return _undecided(asker, key, ReasonKind.NOT_READY)
+            return self._undecided(asker, key, ReasonKind.NOT_READY)
         flag = revision.project.flag_by_key.get(key)
         if flag is None:
-            return _undecided(asker, key, ReasonKind.FLAG_UNKNOWN)
-        call = _Call(revision, asker, guest, self._options(options))
-        return self._settle(call, *self._judge(call, (flag,)))
+            return self._undecided(asker, key, ReasonKind.FLAG_UNKNOWN)
+        call = _Call(revision, asker, state, self._options.read(options))
+        return self._settle(call, *self._decide(call, (flag,)))
 
     def decide_for_keys(
-        self, asker: UserContext, guest: Guest, keys: object, options: object
+        self, asker: UserContext, state: UserState, keys: object, options: object
     ) -> dict[str, Decision]:
         """Decide the flags named, each as often as it is named; unknown ones stay undecided."""
-        if not isinstance(keys, Collection) or isinstance(keys, str | bytes):
-            _logger.error("No flags are decided: keys must be a list, not %s.", type(keys).__name__)
-            return {}
-        revision = self._desk.revisions.newest
-        if revision is None:
+        named = self._named(keys)
+        revision = self._service.revisions.newest
+        if revision is None or named is None:
             return {}
         by_key = revision.project.flag_by_key
-        named = [key for key in keys if isinstance(key, str)]
-        call = _Call(revision, asker, guest, self._options(options))
+        call = _Call(revision, asker, state, self._options.read(options))
         return self._settle_all(call, named, [by_key[key] for key in named if key in by_key])
 
-    def decide_all(self, asker: UserContext, guest: Guest, options: object) -> dict[str, Decision]:
+    def decide_all(
+        self, asker: UserContext, state: UserState, options: object
+    ) -> dict[str, Decision]:
         """Decide every flag."""
-        revision = self._desk.revisions.newest
+        revision = self._service.revisions.newest
         if revision is None:
-            _logger.error("No flags are decided: there is no valid datafile yet.")
+            self._logger.error("No flags are decided: there is no valid datafile yet.")
             return {}
-        call = _Call(revision, asker, guest, self._options(options))
+        call = _Call(revision, asker, state, self._options.read(options))
         flags = revision.project.flags
         return self._settle_all(call, [flag.key for flag in flags], flags)
 
-    def _options(self, options: object) -> frozenset[str]:
-        if isinstance(options, list):
-            return self._defaults.union(o for o in options if isinstance(o, str))
-        if options is not None:
-            _logger.debug("Decide options must be a list; the client's defaults are used.")
-        return self._defaults
+    def _named(self, keys: object) -> list[str] | None:
+        """The keys that are text; ``None``, and a line in the log, if there can be none."""
+        try:
+            given = list(keys) if _may_hold_keys(keys) else None
+        except Exception:  # noqa: BLE001 - somebody else's container, whatever ails it
+            given = None
+        if given is None:
+            name = type(keys).__name__
+            self._logger.error("No flags are decided: keys must be a list, not %s.", name)
+            return None
+        odd = {type(key).__name__ for key in given if not is_text(key)}
+        if odd:
+            names = ", ".join(sorted(odd))
+            self._logger.error("Flags have keys that are strings, not %s.", names)
+        return [plain(key) for key in given if is_text(key)]
 
     def _settle_all(
         self, call: _Call, keys: Iterable[str], flags: Iterable[Flag]
     ) -> dict[str, Decision]:
         # All are decided before the first is told: a listener cannot change what others get.
-        judged = self._judge(call, flags)
-        settled = {judgement.flag.key: self._settle(call, judgement) for judgement in judged}
-        is_brief = DecideOption.ENABLED_FLAGS_ONLY in call.options
+        decided = self._decide(call, flags)
+        settled = {each[0].key: self._settle(call, each) for each in decided}
+        failed = {flag.key for flag, verdict, _ in decided if verdict.is_error}
         decisions: dict[str, Decision] = {}
         for key in keys:
             decision = settled.get(key)
             if decision is None:
-                decisions[key] = _undecided(call.asker, key, None)
-            elif decision.enabled or not is_brief:
+                decisions[key] = self._undecided(call.asker, key, None)
+            elif decision.enabled or call.wanted.off_too or key in failed:
                 decisions[key] = decision
         return decisions
 
-    def _judge(self, call: _Call, flags: Iterable[Flag]) -> list[Judgement]:
-        with_profile = DecideOption.IGNORE_USER_PROFILE_SERVICE not in call.options
-        return self._desk.judge(call.revision, call.guest.visitor, flags, with_profile=with_profile)
+    def _decide(self, call: _Call, flags: Iterable[Flag]) -> list[DecidedFlag]:
+        return self._service.decide_flags(
+            call.revision,
+            call.state.visitor,
+            flags,
+            with_profile=call.wanted.profile,
+            with_reasons=call.wanted.reasons,
+            options=call.wanted.options,
+        )
 
-    def _settle(self, call: _Call, judgement: Judgement) -> Decision:
-        flag, verdict, trace = judgement
-        variation, rule = verdict.variation, verdict.rule
+    def _settle(self, call: _Call, decided: DecidedFlag) -> Decision:
+        flag, verdict, trace = decided
+        if verdict.is_error:
+            return self._failed(call, flag, trace)
+        variation, rule, wanted = verdict.variation, verdict.rule, call.wanted
         enabled = variation is not None and variation.enabled
-        is_sent = self._show(call, flag, verdict, enabled=enabled)
-        with_variables = DecideOption.EXCLUDE_VARIABLES not in call.options
-        variables = variable_values(flag, variation, trace) if with_variables else {}
-        steps = log_steps(trace, wanted=DecideOption.INCLUDE_REASONS in call.options)
-        decision = Decision(
+        is_sent = wanted.events and self._show(call, flag, verdict, enabled=enabled)
+        variables = variable_values(flag, variation, trace) if wanted.variables else {}
+        steps = self._service.log_steps(trace, wanted=wanted.reasons)
+        decision = self._new_decision(
             variation_key=variation.key if variation else None,
             enabled=enabled,
             variables=variables,
             rule_key=rule.key if rule else None,
             flag_key=flag.key,
             user_context=call.asker,
-            reasons=[step.text for step in steps],
+            reasons=[step.text for step in steps] if steps else [],
             steps=steps,
         )
-        if self._desk.notifications.has_listeners(_DECISION):
+        if self._service.notifications.listeners_of(_DECISION):
             self._tell_decision(decision, verdict, is_sent=is_sent)
         return decision
 
+    def _failed(self, call: _Call, flag: Flag, trace: Trace) -> Decision:
+        """What a flag gets whose prediction failed: its reasons unasked, and nobody is told."""
+        steps = self._service.log_steps(trace, wanted=True)
+        return self._nothing(call.asker, flag.key, steps)
+
     def _show(self, call: _Call, flag: Flag, verdict: Verdict, *, enabled: bool) -> bool:
         """Send the impressions that are wanted; true when there were some."""
-        if DecideOption.DISABLE_DECISION_EVENT in call.options:
-            return False
-        is_held = verdict.source is DecisionSource.HOLDOUT
+        is_held = verdict.source is _HOLDOUT
         spared_by = None if is_held else verdict.spared_by
         if spared_by is not None:
             is_on = spared_by.variation is not None and spared_by.variation.enabled
@@ -143,12 +179,12 @@ class Decider:
         return is_shown or spared_by is not None
 
     def _send_impression(self, call: _Call, flag: Flag, verdict: Verdict, *, enabled: bool) -> None:
-        shown, attributes = Shown(flag, verdict, enabled), call.guest.visitor.attributes
-        self._desk.impressions.send(call.revision, call.guest, shown, attributes)
+        shown, attributes = Shown(flag, verdict, enabled), call.state.visitor.attributes
+        self._service.impressions.send(call.revision, call.state, shown, attributes)
 
     def _tell_decision(self, decision: Decision, verdict: Verdict, *, is_sent: bool) -> None:
         asker = decision.user_context
-        self._desk.notifications.send_notifications(
+        self._service.notifications.send_notifications(
             _DECISION,
             _FLAG,
             asker.user_id,
@@ -166,19 +202,25 @@ class Decider:
             },
         )
 
+    def _undecided(self, asker: UserContext, key: object, why: ReasonKind | None) -> Decision:
+        named = key if is_text(key) else f"<{type(key).__name__}>"
+        steps = () if why is None else (Reason(why, {"flag": named}),)
+        for step in steps:
+            self._logger.log(step.level, "%s", step.text)
+        return self._nothing(asker, key, steps)
 
-def _undecided(asker: UserContext, key: object, why: ReasonKind | None) -> Decision:
-    named = key if isinstance(key, str) else f"<{type(key).__name__}>"
-    steps = () if why is None else (Reason(why, {"flag": named}),)
-    for step in steps:
-        _logger.log(step.level, "%s", step.text)
-    return Decision(
-        variation_key=None,
-        enabled=False,
-        variables={},
-        rule_key=None,
-        flag_key=key,  # type: ignore[arg-type]  # as it was asked, whatever it was
-        user_context=asker,
-        reasons=[step.text for step in steps],
-        steps=steps,
-    )
+    def _nothing(self, asker: UserContext, key: object, steps: tuple[Reason, ...]) -> Decision:
+        return self._new_decision(
+            variation_key=None,
+            enabled=False,
+            variables={},
+            rule_key=None,
+            flag_key=key,  # as it was asked, whatever it was
+            user_context=asker,
+            reasons=[step.text for step in steps],
+            steps=steps,
+        )
+
+
+def _may_hold_keys(keys: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(keys, Iterable) and not issubclass(type(keys), str | bytes)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
-from tallybook.client.context import Guest
-from tallybook.client.recording import Recorder, told
+from msgspec import Struct
+from msgspec.structs import replace
+
 from tallybook.client.revision import Revision
+from tallybook.client.told import told
+from tallybook.client.user_state import UserState
 from tallybook.model.decision import Verdict
 from tallybook.model.project import Experiment, Flag
 from tallybook.notify import NotificationCenter, NotificationType
-from tallybook.wire.batch_writer import decision_item
 
 _ACTIVATE: Final = NotificationType.ACTIVATE.value
 _NO_RULE: Final = Experiment("", "", "", "", (), ())  # what listeners get where no rule decided
 
 
-class Shown(NamedTuple):
+class Shown(Struct, frozen=True, gc=False):
     """What an impression is of: the flag (none for an experiment alone), and whether it is on."""
 
     flag: Flag | None
@@ -25,37 +26,43 @@ class Shown(NamedTuple):
     enabled: bool
 
 
+class RecordsImpressions(Protocol):
+    """What takes impressions on their way."""
+
+    def impression(self, revision: Revision, state: UserState, shown: Shown) -> bytes | None:
+        """Record an impression; what was recorded, or ``None`` if it cannot be."""
+        ...
+
+
 class Impressions:
     """Sends the impressions of one client."""
 
-    def __init__(self, recorder: Recorder, notifications: NotificationCenter) -> None:
+    def __init__(self, recorder: RecordsImpressions, notifications: NotificationCenter) -> None:
         self._recorder = recorder
         self._notifications = notifications
 
-    def send(self, revision: Revision, guest: Guest, shown: Shown, attributes: object) -> None:
+    def send(self, revision: Revision, state: UserState, shown: Shown, attributes: object) -> None:
         """Record an impression; listeners get ``attributes`` as they were passed."""
-        flag_key = shown.flag.key if shown.flag else ""
-        decided = decision_item(flag_key, _named(shown), enabled=shown.enabled)
-        item = self._recorder.impression(revision, guest, decided)
+        item = self._recorder.impression(revision, state, _named(shown))
         if item is None or not self._notifications.has_listeners(_ACTIVATE):
             return
         self._notifications.send_notifications(
             _ACTIVATE,
             shown.verdict.rule or _NO_RULE,
-            guest.visitor.user_id,
-            dict(attributes) if attributes is guest.visitor.attributes else attributes,
+            state.visitor.user_id,
+            dict(attributes) if attributes is state.visitor.attributes else attributes,
             shown.verdict.variation,
             told(revision, item),
         )
 
 
-def _named(shown: Shown) -> Verdict:
+def _named(shown: Shown) -> Shown:
     # As in the official SDK an impression names no variation that is none of the flag's. Only of
     # experiments that share a key can one get another's.
     flag, verdict = shown.flag, shown.verdict
     rule, variation = verdict.rule, verdict.variation
     if flag is None or rule is None or variation is None:
-        return verdict
+        return shown
     if variation.id in rule.variation_by_id or variation in flag.variations:
-        return verdict
-    return replace(verdict, variation=None)
+        return shown
+    return replace(shown, verdict=replace(verdict, variation=None))

@@ -6,20 +6,20 @@ a call decides, one save after it if somebody was bucketed anew.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from msgspec import Struct, field
+
+from tallybook.client.diagnostics import Diagnostics
 from tallybook.deliver.process import tell_of_forks
 from tallybook.model.memory import NO_MEMORY, Memory, Profile
+from tallybook.model.text import excerpt, is_text, plain
 
 _USER_ID: Final = "user_id"
 _BUCKETS: Final = "experiment_bucket_map"
 _VARIATION_ID: Final = "variation_id"
-
-_logger: Final = logging.getLogger("tallybook")
 
 
 class UserProfileService(Protocol):
@@ -38,8 +38,7 @@ class UserProfileService(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Recollection:
+class Recollection(Struct, frozen=True):
     """What is remembered of one visitor during one call; ``kept`` is their profile as it came."""
 
     memory: Memory
@@ -53,8 +52,9 @@ _NOTHING: Final = Recollection(NO_MEMORY)
 class Memories:
     """Remembers for one client. Thread-safe; forced variations are replaced, never changed."""
 
-    def __init__(self, service: UserProfileService | None) -> None:
+    def __init__(self, service: UserProfileService | None, diagnostics: Diagnostics) -> None:
         self._service = service
+        self._logger = diagnostics.logger
         self._forced: dict[str, Mapping[str, str]] = {}
         self.begin_in_child()
         tell_of_forks(self)
@@ -83,31 +83,37 @@ class Memories:
         forced = self._forced.get(user_id)
         if self._service is None or not with_profile:
             return Recollection(Memory(forced)) if forced else _NOTHING
-        kept = _look_up(self._service, user_id)
-        profile = Profile(stored=_stored(kept.get(_BUCKETS) or {}))
-        return Recollection(Memory(forced or {}, profile), user_id, kept)
+        kept, stored = self._look_up(self._service, user_id)
+        return Recollection(Memory(forced or {}, Profile(stored=stored)), user_id, kept)
 
     def keep(self, recollection: Recollection) -> None:
         """Save the profile, if deciding recorded something in it."""
         profile = recollection.memory.profile
         if self._service is None or profile is None or not profile.recorded:
             return
-        buckets = dict(recollection.kept.get(_BUCKETS) or {})
-        for experiment_id, variation_id in profile.recorded.items():
-            buckets[experiment_id] = {_VARIATION_ID: variation_id}
-        user_id = recollection.kept.get(_USER_ID, recollection.user_id)
+        recorded = {key: {_VARIATION_ID: id_} for key, id_ in profile.recorded.items()}
         try:
+            buckets = {**(recollection.kept.get(_BUCKETS) or {}), **recorded}
+            user_id = recollection.kept.get(_USER_ID, recollection.user_id)
             self._service.save({_USER_ID: user_id, _BUCKETS: buckets})
         except Exception as error:  # noqa: BLE001 - somebody else's code; deciding goes on
-            _logger.warning("The user profile of %r is not saved: %s", user_id, error)
+            who = excerpt(recollection.user_id)
+            self._logger.warning("The user profile of %s is not saved: %s", who, error)
+
+    def _look_up(
+        self, service: UserProfileService, user_id: str
+    ) -> tuple[Mapping[str, Any], dict[str, str]]:
+        """A user's profile as it came, and its variations by experiment."""
+        try:
+            kept = _usable(service.lookup(user_id))
+            return kept, _stored(kept.get(_BUCKETS) or {})
+        except Exception:
+            message = "The user profile of %s cannot be looked up."
+            self._logger.exception(message, excerpt(user_id))
+            return {}, {}
 
 
-def _look_up(service: UserProfileService, user_id: str) -> Mapping[str, Any]:
-    try:
-        found = service.lookup(user_id)
-    except Exception:
-        _logger.exception("The user profile of %r cannot be looked up.", user_id)
-        return {}
+def _usable(found: object) -> Mapping[str, Any]:
     if not isinstance(found, Mapping) or not isinstance(found.get(_BUCKETS), Mapping):
         return {}
     return found if _USER_ID in found else {}
@@ -121,4 +127,4 @@ def _stored(buckets: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(variation_id: object) -> str:
     # An id that is no text is none that a datafile could have.
-    return variation_id if isinstance(variation_id, str) else f"<{type(variation_id).__name__}>"
+    return plain(variation_id) if is_text(variation_id) else f"<{type(variation_id).__name__}>"

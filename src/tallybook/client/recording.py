@@ -1,4 +1,4 @@
-"""From what happened to bytes in the outbox, and to what listeners are told of them."""
+"""From what happened to bytes in the outbox."""
 
 from __future__ import annotations
 
@@ -8,73 +8,143 @@ from typing import Any, Final
 
 from msgspec import json
 
-from tallybook.client.context import Guest, Written
-from tallybook.client.faults import Faults
+from tallybook.client.diagnostics import Diagnostics
 from tallybook.client.identities import Identities
-from tallybook.client.revision import Revision
-from tallybook.client.settings import ClientSettings
-from tallybook.deliver.courier import HEADERS
+from tallybook.client.impressions import Shown
+from tallybook.client.revision import Revision, RevisionSource
+from tallybook.client.shortcut import AROUND, SMALL, Shortcut
+from tallybook.client.user_state import UserState, Written
+from tallybook.deliver.journal import Draft
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.tally import Refusal
-from tallybook.notify import LogEvent, NotificationCenter, NotificationType
-from tallybook.wire.batch_writer import EventHead, write_author, write_conversion, write_impression
-from tallybook.wire.event_api import DecisionItem
-from tallybook.wire.event_tags import Flaw, Remarks, write_tags
+from tallybook.model.project import EventType
+from tallybook.model.text import excerpt
+from tallybook.notify import NotificationCenter
+from tallybook.wire.batch_writer import EventFrame, write_event
+from tallybook.wire.event_tags import Flaw, Remarks, members_of, text_of, write_tags
 
-_POST: Final = "POST"
+_NS_PER_MS: Final = 1_000_000
+
 _SAYINGS: Final[Mapping[Flaw, tuple[int, str]]] = {
-    Flaw.NOT_FINITE: (logging.WARNING, "Tag %r is left out: it is not a finite number"),
-    Flaw.NOT_JSON: (logging.WARNING, "Tag %r is left out: its value cannot be written as JSON"),
-    Flaw.NOT_TEXT: (logging.WARNING, "%r is left out: it holds a lone surrogate"),
-    Flaw.TOO_DEEP: (logging.WARNING, "Tag %r is left out: it is nested too deep or in itself"),
-    Flaw.TOO_LARGE: (logging.WARNING, "Tag %r is left out: it is too large"),
+    Flaw.NOT_FINITE: (logging.WARNING, "Tag %s is left out: it is not a finite number"),
+    Flaw.NOT_JSON: (logging.WARNING, "Tag %s is left out: its value cannot be written as JSON"),
+    Flaw.NOT_TEXT: (logging.WARNING, "%s is left out: it holds a lone surrogate"),
+    Flaw.TOO_DEEP: (logging.WARNING, "Tag %s is left out: it is nested too deep or in itself"),
+    Flaw.TOO_LARGE: (logging.WARNING, "Tag %s is left out: it is too large"),
     Flaw.REVENUE_NOT_CENTS: (
         logging.WARNING,
-        "Tag %r is kept but does not count as revenue: it must be an integer number of cents",
+        "Tag %s is kept but does not count as revenue: it must be an integer number of cents",
     ),
     Flaw.VALUE_NOT_NUMERIC: (
         logging.WARNING,
-        "Tag %r is kept but does not count as the event's value: it must be a finite number",
+        "Tag %s is kept but does not count as the event's value: it must be a finite number",
     ),
-    Flaw.ATTRIBUTE_UNKNOWN: (logging.ERROR, "Attribute %r is not in the datafile and not sent"),
+    Flaw.ATTRIBUTE_UNKNOWN: (logging.ERROR, "Attribute %s is not in the datafile and not sent"),
     Flaw.ATTRIBUTE_RESERVED: (
         logging.WARNING,
-        "Attribute %r of the datafile has a name that is reserved",
+        "Attribute %s of the datafile has a name that is reserved",
     ),
 }
 
 
 class Recorder:
-    """Writes events of one client and hands them to its outbox."""
+    """Writes events of one client and hands them to its outbox.
 
-    def __init__(self, outbox: Outbox, settings: ClientSettings, faults: Faults) -> None:
+    Args:
+        outbox: Where they go.
+        diagnostics: Who is told of attributes the datafile does not have.
+        now_ns: The present, in nanoseconds since the epoch.
+        new_uuid: A new event's identity, as text; random ones unless given.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        diagnostics: Diagnostics,
+        now_ns: Callable[[], int],
+        new_uuid: Callable[[], str] | None = None,
+    ) -> None:
         self._outbox = outbox
-        self._faults = faults
-        self._now_ms = settings.clock_ms
-        self._new_uuid = _in_bytes(settings.new_uuid) if settings.new_uuid else Identities()
+        self._diagnostics = diagnostics
+        self._now_ns = now_ns
+        self._new_uuid = Identities() if new_uuid is None else _in_bytes(new_uuid)
+        outbox.write_with(self._write)
+        self._may_write_later = new_uuid is None  # what is given may count, in the order of calls
 
     def conversion(
-        self, revision: Revision, guest: Guest, head: EventHead, tags: Mapping[str, object] | None
+        self,
+        revision: Revision,
+        state: UserState,
+        event: EventType,
+        tags: Mapping[str, object] | None,
+        *,
+        is_told: bool,
     ) -> bytes | None:
-        """Record a conversion; what was recorded, or ``None`` if it cannot be."""
-        author = self._author(revision, guest)
+        """Record a conversion; what was recorded, if somebody is to be told and it could be."""
+        author = self._author(revision, state)
         if author is None:
             return None
-        members = b""
-        if tags is not None:
-            members, remarks = write_tags(tags)
+        frame = revision.frame_of(event)
+        if not is_told and self._leave(revision, frame, tags, author):
+            return None
+        members = b"" if tags is None else self._members(*write_tags(tags))
+        item = write_event(frame, self._new_uuid(), self._now_ns() // _NS_PER_MS, members, author)
+        self._outbox.append(revision.envelope, item)
+        return item if is_told else None
+
+    def shortcut(
+        self, written: Written, revisions: RevisionSource, notifications: NotificationCenter
+    ) -> Callable[[str, object], bool] | None:
+        """The short way for further conversions of a user, ``None`` where none can be taken."""
+        if written.left_out or len(written.author) > SMALL or not self._may_write_later:
+            return None
+        return Shortcut(written, revisions, notifications, self._outbox, self._now_ns).track
+
+    def _leave(
+        self,
+        revision: Revision,
+        frame: EventFrame,
+        tags: Mapping[str, object] | None,
+        author: bytes,
+    ) -> bool:
+        """Leave the writing for later, where tags and author are small and plain."""
+        text = b"" if tags is None else text_of(tags)
+        if text is None or len(text) + len(author) > SMALL or not self._may_write_later:
+            return False
+        outbox, size = self._outbox, AROUND + len(text) + len(author)
+        draft = Draft(revision.envelope, size, frame, self._now_ns(), text, author)
+        outbox.drafts.append(draft)
+        if len(outbox.drafts) >= outbox.until_due:
+            outbox.attend()
+        return True
+
+    def _write(self, draft: Draft) -> bytes:
+        try:
+            members, remarks = members_of(draft.tags)
             if remarks:
                 self._remark(remarks)
-        item = write_conversion(head, self._new_uuid(), self._now_ms(), members, author)
-        self._outbox.append(revision.envelope, item)
-        return item
+            at_ms = draft.at_ns // _NS_PER_MS
+            return write_event(draft.frame, self._new_uuid(), at_ms, members, draft.author)
+        except Exception as error:  # noqa: BLE001 - one event must not stand in all others' way
+            self.refuse(Refusal.INVALID_ARGUMENT)
+            name = type(error).__name__
+            message = "An event cannot be written and is not sent: %s: %s"
+            self._outbox.log.say(logging.ERROR, "write", message, name, error)
+            return b""
 
-    def impression(self, revision: Revision, guest: Guest, decision: DecisionItem) -> bytes | None:
+    def _members(self, members: bytes, remarks: Remarks) -> bytes:
+        if remarks:
+            self._remark(remarks)
+        return members
+
+    def impression(self, revision: Revision, state: UserState, shown: Shown) -> bytes | None:
         """Record an impression; what was recorded, or ``None`` if it cannot be."""
-        author = self._author(revision, guest)
+        author = self._author(revision, state)
         if author is None:
             return None
-        item = write_impression(decision, self._new_uuid(), self._now_ms(), author)
+        flag_key = shown.flag.key if shown.flag else ""
+        frame = revision.frame_of_decision(flag_key, shown.verdict, enabled=shown.enabled)
+        item = write_event(frame, self._new_uuid(), self._now_ns() // _NS_PER_MS, b"", author)
         self._outbox.append(revision.envelope, item)
         return item
 
@@ -82,15 +152,15 @@ class Recorder:
         """Count an event that was not even recorded."""
         self._outbox.tally.refuse(cause)
 
-    def _author(self, revision: Revision, guest: Guest) -> bytes | None:
-        project, visitor = revision.project, guest.visitor
-        written = guest.written
-        if written is not None and written.visitor is visitor and written.project is project:
+    def _author(self, revision: Revision, state: UserState) -> bytes | None:
+        written = state.written
+        if written is not None and written.revision is revision:
             if written.left_out:
                 self._tell(written.left_out)
             return written.author
+        visitor = state.visitor
         try:
-            author, remarks = write_author(project, visitor.user_id, visitor.attributes)
+            author, remarks = revision.authors.write(visitor.user_id, visitor.attributes)
         except UnicodeEncodeError:
             self.refuse(Refusal.INVALID_ARGUMENT)
             self._outbox.log.say(
@@ -99,43 +169,21 @@ class Recorder:
             return None
         self._remark(remarks)
         left_out = tuple(r.key for r in remarks if r.flaw is Flaw.ATTRIBUTE_UNKNOWN)
-        guest.written = Written(project, visitor, author, left_out)
+        state.written = Written(revision, author, left_out)
         self._tell(left_out)
         return author
 
     def _tell(self, left_out: tuple[str, ...]) -> None:
         for key in left_out:
-            self._faults.tell("attribute", f"The datafile has no attribute {key!r}.")
+            self._diagnostics.tell("attribute", f"The datafile has no attribute {excerpt(key)}.")
 
     def _remark(self, remarks: Remarks) -> None:
         for remark in remarks:
             level, message = _SAYINGS[remark.flaw]
             self._outbox.tally.flaw(remark.flaw.value)
-            self._outbox.log.say(level, remark.flaw.value, message, remark.key)
+            self._outbox.log.say(level, remark.flaw.value, message, excerpt(remark.key))
 
 
-def told(revision: Revision, item: bytes) -> dict[str, Any]:
-    """An event as listeners see it: the request it would be if it travelled alone."""
-    envelope = revision.envelope
-    return {
-        "url": envelope.url,
-        "params": json.decode(envelope.opening + item + envelope.closing),
-        "http_verb": _POST,
-        "headers": dict(HEADERS),
-    }
-
-
-def log_event_teller(notifications: NotificationCenter) -> Callable[[str, bytes], None]:
-    """What tells listeners of a batch that is about to be sent."""
-
-    def tell(url: str, body: bytes) -> None:
-        if notifications.has_listeners(NotificationType.LOG_EVENT):
-            event = LogEvent(url, json.decode(body), _POST, dict(HEADERS))
-            notifications.send_notifications(NotificationType.LOG_EVENT, event)
-
-    return tell
-
-
-def _in_bytes(new_uuid: Callable[[], object]) -> Callable[[], bytes]:
+def _in_bytes(new_uuid: Callable[[], Any]) -> Callable[[], bytes]:
     # As JSON without its quotes: a replay's ids may hold what JSON has to escape.
     return lambda: json.encode(str(new_uuid()))[1:-1]

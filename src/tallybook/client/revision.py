@@ -2,37 +2,89 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from tallybook.client.addresses import Addresses
-from tallybook.client.faults import Faults
-from tallybook.client.settings import ClientSettings
+from tallybook.client.diagnostics import Diagnostics
 from tallybook.deliver.journal import Envelope
 from tallybook.deliver.process import tell_of_forks
 from tallybook.errors import DatafileError
+from tallybook.model.decision import Verdict
 from tallybook.model.event import Sender
-from tallybook.model.optimizely_config import OptimizelyConfig
-from tallybook.model.project import Project
+from tallybook.model.project import EventType, Project
 from tallybook.notify import NotificationCenter, NotificationType
-from tallybook.wire.batch_writer import BATCH_CLOSING, EventHead, write_head, write_opening
+from tallybook.wire.author import AuthorWriter
+from tallybook.wire.batch_writer import (
+    BATCH_CLOSING,
+    EventFrame,
+    conversion_frame,
+    decision_item,
+    impression_frame,
+    write_opening,
+)
 from tallybook.wire.datafile import read_datafile
-from tallybook.wire.optimizely_config import describe_datafile
 
-_logger: Final = logging.getLogger("tallybook")
+if TYPE_CHECKING:
+    from tallybook.model.optimizely_config import OptimizelyConfig
 
 
-@dataclass(frozen=True, slots=True)
+class SentBy(Struct, frozen=True):
+    """How events name the SDK that sent them."""
+
+    client_name: str
+    client_version: str
+
+
 class Revision:
-    """A project with what its events have in common: the envelope, and each event's head by key."""
+    """A project with what its events have in common: the envelope, and the frame of each kind.
 
-    project: Project
-    envelope: Envelope
-    heads: Mapping[str, EventHead]
-    description: Description
+    Frames are written when first needed. There is no lock that a fork could copy while it is held:
+    of two threads that need one first, both write the same.
+    """
+
+    __slots__ = (
+        "_impression_frames",
+        "authors",
+        "conversion_frames",
+        "description",
+        "envelope",
+        "project",
+    )
+
+    def __init__(self, project: Project, envelope: Envelope, description: Description) -> None:
+        self.project = project
+        self.envelope = envelope
+        self.description = description
+        self.authors = AuthorWriter(project)
+        self.conversion_frames: dict[str, EventFrame] = {}
+        self._impression_frames: dict[tuple[object, ...], EventFrame] = {}
+
+    def frame_of(self, event: EventType) -> EventFrame:
+        """What frames the conversions of an event of the project."""
+        frame = self.conversion_frames.get(event.key)
+        if frame is None:
+            frame = self.conversion_frames[event.key] = conversion_frame(event)
+        return frame
+
+    def frame_of_decision(self, flag_key: str, verdict: Verdict, *, enabled: bool) -> EventFrame:
+        """What frames the impressions of a verdict."""
+        if verdict.cmab_uuid:  # each prediction has a frame of its own, which few events share
+            return impression_frame(decision_item(flag_key, verdict, enabled=enabled))
+        rule, variation = verdict.rule, verdict.variation
+        said = (
+            (flag_key, verdict.source, enabled),
+            rule and (rule.id, rule.key, rule.layer_id),
+            variation and (variation.id, variation.key),
+        )
+        frame = self._impression_frames.get(said)
+        if frame is None:
+            frame = impression_frame(decision_item(flag_key, verdict, enabled=enabled))
+            self._impression_frames[said] = frame
+        return frame
 
 
 class Description:
@@ -51,10 +103,14 @@ class Description:
     def config(self) -> OptimizelyConfig:
         """The description, always the same object."""
         kept = self._kept.get("config")
-        return kept or self._kept.setdefault("config", describe_datafile(self._text))
+        if kept is not None:
+            return kept
+        from tallybook.wire.optimizely_config import describe_datafile  # noqa: PLC0415 - for few
+
+        return self._kept.setdefault("config", describe_datafile(self._text))
 
 
-def prepare(datafile: str | bytes, addresses: Addresses, settings: ClientSettings) -> Revision:
+def prepare(datafile: str | bytes, addresses: Addresses, sent_by: SentBy) -> Revision:
     """Read a datafile, and write once what every event of the project repeats.
 
     Raises:
@@ -65,14 +121,22 @@ def prepare(datafile: str | bytes, addresses: Addresses, settings: ClientSetting
         account_id=project.account_id,
         project_id=project.project_id,
         revision=project.revision,
-        client_name=settings.client_name,
-        client_version=settings.client_version,
+        client_name=sent_by.client_name,
+        client_version=sent_by.client_version,
         anonymize_ip=project.anonymize_ip,
     )
     url = addresses.for_events(project.region)
     envelope = Envelope(url, write_opening(sender), BATCH_CLOSING)
-    heads = {key: write_head(event) for key, event in project.event_by_key.items()}
-    return Revision(project, envelope, heads, Description(datafile))
+    return Revision(project, envelope, Description(datafile))
+
+
+class RevisionSource(Protocol):
+    """What knows the revision to decide by."""
+
+    @property
+    def newest(self) -> Revision | None:
+        """The newest revision, ``None`` while there is none."""
+        ...
 
 
 class Revisions:
@@ -81,14 +145,14 @@ class Revisions:
     def __init__(
         self,
         addresses: Addresses,
-        settings: ClientSettings,
+        sent_by: SentBy,
         notifications: NotificationCenter,
-        faults: Faults,
+        diagnostics: Diagnostics,
     ) -> None:
         self._addresses = addresses
-        self._settings = settings
+        self._sent_by = sent_by
         self._notifications = notifications
-        self._faults = faults
+        self._diagnostics = diagnostics
         self._waiting: list[Callable[[], object]] = []
         self._is_over = False
         self.newest: Revision | None = None
@@ -105,14 +169,14 @@ class Revisions:
         Raises:
             DatafileError: It cannot be read; what is there stays.
         """
-        revision = prepare(datafile, self._addresses, self._settings)
+        revision = prepare(datafile, self._addresses, self._sent_by)
         with self._lock:
             newest = self.newest
             if newest is not None and newest.project.revision == revision.project.revision:
                 return
             self.newest = revision
         for remark in revision.project.remarks:
-            _logger.warning("%s", remark)
+            self._diagnostics.logger.warning("%s", remark)
         self._notifications.send_notifications(NotificationType.OPTIMIZELY_CONFIG_UPDATE)
         self._call_back()
 
@@ -121,16 +185,16 @@ class Revisions:
         try:
             self.install(datafile)
         except DatafileError as error:
-            _logger.error("The datafile is not used: %s", error)  # noqa: TRY400 - one line
+            self._diagnostics.logger.error("The datafile is not used: %s", error)  # noqa: TRY400 - one line
             self._tell(error)
             return False
         return True
 
     def _tell(self, error: DatafileError) -> None:
         try:
-            self._faults.hand_over(error)
+            self._diagnostics.hand_over(error)
         except Exception:  # nobody called, so nobody is to be interrupted: polling goes on
-            _logger.exception("The error handler raised.")
+            self._diagnostics.logger.exception("The error handler raised.")
 
     def when_ready(self, callback: Callable[[], object]) -> None:
         """Call back once there is a revision, or nobody waits for one any more; at once if so.

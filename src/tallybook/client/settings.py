@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Final, TypedDict, cast
 
-from tallybook.client.faults import ErrorHandler
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
+
+from tallybook.client.addresses import Addresses
+from tallybook.client.diagnostics import ErrorHandler
 from tallybook.client.memories import UserProfileService
+from tallybook.client.service_settings import CmabSettings, OdpSettings
 from tallybook.deliver.answer import Http
 from tallybook.deliver.settings import DeliverySettings, PollingSettings, Surroundings
 from tallybook.errors import ConfigError
+from tallybook.model.text import is_text, plain
 
 CLIENT_NAME: Final = "tallybook-python"
 CLIENT_VERSION: Final = "0.1.0"
@@ -22,8 +27,12 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
+def in_ns(clock_ms: Callable[[], int]) -> Callable[[], int]:
+    """A clock that counts in nanoseconds; this module's own needs no detour for that."""
+    return time.time_ns if clock_ms is now_ms else lambda: clock_ms() * 1_000_000
+
+
+class ClientSettings(Struct, frozen=True):
     """Everything that has a good default.
 
     Attributes:
@@ -43,6 +52,8 @@ class ClientSettings:
             the thread that decides.
         error_handler: Called with what a call came upon and could not use, beside the log line;
             what it raises reaches the caller.
+        cmab: Predictions for contextual bandits; ``None`` asks for none.
+        odp: Segments and events of a customer data platform.
     """
 
     event_url: str | None = None
@@ -59,20 +70,45 @@ class ClientSettings:
     surroundings: Surroundings = field(default_factory=Surroundings)
     user_profile_service: UserProfileService | None = None
     error_handler: ErrorHandler | None = None
+    cmab: CmabSettings | None = field(default_factory=CmabSettings)
+    odp: OdpSettings = field(default_factory=OdpSettings)
 
     def __post_init__(self) -> None:
+        Addresses(None, self.event_url, self.datafile_url)  # raises for what is no address
         for name, (is_usable, expected) in _CHECKS.items():
             value = getattr(self, name)
-            if not is_usable(value):  # found values are not shown: a token is among them
+            if not _passes(is_usable, value):  # found values are not shown: a token is among them
                 raise ConfigError(f"{name}: expected {expected}, found {type(value).__name__}")
+            if is_text(value):
+                force_setattr(self, name, plain(value))
+
+
+def settings_from(given: object) -> ClientSettings:
+    """The settings given, or the usual ones for ``None``.
+
+    Raises:
+        ConfigError: They are none.
+    """
+    if given is None:
+        return ClientSettings()
+    if not _passes(lambda value: isinstance(value, ClientSettings), given):
+        raise ConfigError(f"settings: expected ClientSettings, found {type(given).__name__}")
+    return cast(ClientSettings, given)
+
+
+def _passes(is_usable: Callable[[object], bool], value: object) -> bool:
+    try:
+        return is_usable(value)
+    except Exception:  # noqa: BLE001 - a stand-in may raise whatever it is asked
+        return False
 
 
 def _are_options(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(option, str) for option in value)
+    return isinstance(value, list | tuple) and all(map(is_text, value))
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return is_text(value) and plain(value).encode() is not None  # a lone surrogate raises
 
 
 def _is_http(value: object) -> bool:
@@ -99,6 +135,8 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
         "an object with lookup, save",
     ),
     "error_handler": (lambda value: value is None or callable(value), "a function"),
+    "cmab": (lambda value: isinstance(value, CmabSettings | None), "CmabSettings"),
+    "odp": (lambda value: isinstance(value, OdpSettings), "OdpSettings"),
 }
 
 
@@ -119,3 +157,5 @@ class ClientOptions(TypedDict, total=False):
     surroundings: Surroundings
     user_profile_service: UserProfileService | None
     error_handler: ErrorHandler | None
+    cmab: CmabSettings | None
+    odp: OdpSettings

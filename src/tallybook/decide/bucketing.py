@@ -6,7 +6,7 @@ hashes the same way gives a visitor the same variation, for as long as the alloc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import mmh3
@@ -20,11 +20,17 @@ from tallybook.model.project import (
     Range,
     Variation,
 )
-from tallybook.model.reason import ReasonKind, Trace
+from tallybook.model.reason import WARNING, ReasonKind, Trace
+from tallybook.model.text import is_text, plain
 
 BUCKETING_ID_KEY: Final = "$opt_bucketing_id"
 _SEED = 1
 _HASH_BITS = 32
+_WHOLE_BANDIT: Final = "$"  # no variation: those of a contextual bandit are predicted
+_GROUP_KINDS: Final[Mapping[bool, ReasonKind]] = {
+    True: ReasonKind.IN_EXPERIMENT_OF_GROUP,
+    False: ReasonKind.IN_OTHER_EXPERIMENT_OF_GROUP,
+}
 
 
 def bucket_number(bucketing_id: str, parent_id: str) -> int:
@@ -37,9 +43,10 @@ def bucket_number(bucketing_id: str, parent_id: str) -> int:
         >>> bucket_number("ppid1", "1886780721")
         5254
     """
+    key = bucketing_id + parent_id
     # A lone surrogate is no character, but what it stands for must not stop a decision.
-    key = (bucketing_id + parent_id).encode("utf-8", "surrogatepass")
-    return mmh3.hash(key, _SEED, False) * TOTAL_TRAFFIC >> _HASH_BITS
+    hashed = key if key.isascii() else key.encode("utf-8", "surrogatepass")
+    return mmh3.hash(hashed, _SEED, False) * TOTAL_TRAFFIC >> _HASH_BITS
 
 
 def bucketing_id_of(visitor: Visitor, trace: Trace) -> str:
@@ -47,22 +54,21 @@ def bucketing_id_of(visitor: Visitor, trace: Trace) -> str:
     given = visitor.attributes.get(BUCKETING_ID_KEY)
     if given is None:
         return visitor.user_id
-    if isinstance(given, str):
-        return given
+    if is_text(given):
+        return plain(given)
     trace.note(ReasonKind.BUCKETING_ID_NOT_TEXT, got=type(given).__name__)
     return visitor.user_id
 
 
 def bucket(rule: Experiment, user_id: str, bucketing_id: str, trace: Trace) -> Variation | None:
     """The variation a visitor is bucketed into, after the rule's group had its say."""
-    if not rule.key.strip():
+    if not rule.key or rule.key.isspace():
         trace.note(ReasonKind.RULE_WITHOUT_KEY, rule=rule.id)
         return None
-    entity_id = None
-    if rule.group is None or _is_let_in(rule, rule.group, (user_id, bucketing_id), trace):
-        entity_id = _entity_at(bucketing_id, rule.id, rule.allocation, trace)
+    entity_id = _entity_of(rule, user_id, bucketing_id, trace)
     if not entity_id:
-        trace.note(ReasonKind.EMPTY_TRAFFIC_RANGE, rule=rule.key)
+        if trace.level < WARNING:
+            trace.note(ReasonKind.EMPTY_TRAFFIC_RANGE, rule=rule.key)
         return None
     variation = rule.variation_by_id.get(entity_id)
     if variation is None:
@@ -70,17 +76,29 @@ def bucket(rule: Experiment, user_id: str, bucketing_id: str, trace: Trace) -> V
     return variation
 
 
+def is_in_traffic(rule: Experiment, user_id: str, bucketing_id: str, trace: Trace) -> bool:
+    """True when a visitor belongs to the traffic a contextual bandit's rule decides for."""
+    return _entity_of(rule, user_id, bucketing_id, trace) is not None
+
+
+def _entity_of(rule: Experiment, user_id: str, bucketing_id: str, trace: Trace) -> str | None:
+    if rule.group is not None and not _is_let_in(rule, rule.group, (user_id, bucketing_id), trace):
+        return None
+    allocation = rule.allocation
+    if rule.cmab is not None:
+        allocation = (Range(_WHOLE_BANDIT, rule.cmab.traffic),)
+    return _entity_at(bucketing_id, rule.id, allocation, trace)
+
+
 def _is_let_in(rule: Experiment, group: Group, who: tuple[str, str], trace: Trace) -> bool:
     if group.policy != RANDOM_GROUP:
         return True
     user_id, bucketing_id = who
     chosen = _entity_at(bucketing_id, group.id, group.allocation, trace)
-    if not chosen:
-        trace.note(ReasonKind.IN_NO_EXPERIMENT_OF_GROUP, user=user_id, group=group.id)
-        return False
-    is_in = chosen == rule.id
-    kind = ReasonKind.IN_EXPERIMENT_OF_GROUP if is_in else ReasonKind.IN_OTHER_EXPERIMENT_OF_GROUP
-    trace.note(kind, user=user_id, experiment=rule.key, group=group.id)
+    is_in = bool(chosen) and chosen == rule.id
+    if trace.level < WARNING:
+        kind = _GROUP_KINDS[is_in] if chosen else ReasonKind.IN_NO_EXPERIMENT_OF_GROUP
+        trace.note(kind, user=user_id, experiment=rule.key, group=group.id)
     return is_in
 
 
@@ -88,10 +106,11 @@ def _entity_at(
     bucketing_id: str, parent_id: str, allocation: Sequence[Range], trace: Trace
 ) -> str | None:
     number = bucket_number(bucketing_id, parent_id)
-    trace.note(
-        ReasonKind.BUCKET_ASSIGNED, bucketing_id=bucketing_id, bucket=number, parent=parent_id
-    )
-    for share in allocation:
-        if number < share.end_of_range:
-            return share.entity_id
+    if trace.level < WARNING:
+        trace.note(
+            ReasonKind.BUCKET_ASSIGNED, bucketing_id=bucketing_id, bucket=number, parent=parent_id
+        )
+    for entity_id, end_of_range in allocation:
+        if number < end_of_range:
+            return entity_id
     return None

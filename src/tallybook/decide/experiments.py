@@ -1,34 +1,50 @@
 """Which variation of one experiment a visitor gets, flags and holdouts aside.
 
 What was forced or remembered goes before the audience; whoever is bucketed anew is recorded in the
-visitor's profile.
+visitor's profile. In a contextual bandit's experiment a prediction takes the bucket's place.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+from tallybook.decide.bandits import predicted
 from tallybook.decide.bucketing import bucket, bucketing_id_of
 from tallybook.decide.conditions import Asked, is_in_audience
+from tallybook.model.decision import DecisionSource, Verdict
+from tallybook.model.memory import NO_MEMORY
 from tallybook.model.project import RUNNING, Experiment, Variation
-from tallybook.model.reason import ReasonKind
+from tallybook.model.reason import WARNING, ReasonKind
+
+_EXPERIMENT: Final = DecisionSource.FEATURE_TEST  # looking up a member takes as long as two calls
 
 
-def choose(experiment: Experiment, asked: Asked) -> Variation | None:
-    """The variation of ``experiment``, or ``None``; forced decisions are the flag's affair."""
+def choose(experiment: Experiment, asked: Asked) -> Verdict | None:
+    """What ``experiment`` decides, or ``None``; forced decisions are the flag's affair."""
+    trace = asked.trace
     if experiment.status != RUNNING:
-        asked.trace.note(ReasonKind.NOT_RUNNING, experiment=experiment.key)
+        if trace.level < WARNING:
+            trace.note(ReasonKind.NOT_RUNNING, experiment=experiment.key)
         return None
-    return (
-        _forced(experiment, asked)
-        or _allowlisted(experiment, asked)
-        or _stored(experiment, asked)
-        or _bucketed(experiment, asked)
-    )
+    if experiment.allowlist or asked.memory is not NO_MEMORY:
+        known = (
+            _forced(experiment, asked)
+            or _allowlisted(experiment, asked)
+            or _stored(experiment, asked)
+        )
+        if known is not None:
+            return Verdict(experiment, known, _EXPERIMENT)
+    is_in = is_in_audience(experiment, asked)
+    verdict = _chosen_anew(experiment, asked) if is_in else None
+    if trace.level < WARNING:
+        _note_outcome(experiment, verdict, asked, is_in=is_in)
+    return verdict
 
 
 def _forced(experiment: Experiment, asked: Asked) -> Variation | None:
     if not asked.memory.forced:
         return None
-    named = _namesake(experiment, asked)
+    named = asked.namesake_of(experiment)
     variation_id = asked.memory.forced.get(named.id)
     if variation_id is None:
         return None
@@ -52,7 +68,7 @@ def _allowlisted(experiment: Experiment, asked: Asked) -> Variation | None:
     wanted = experiment.allowlist.get(user_id)
     if wanted is None:
         return None
-    variation = _namesake(experiment, asked).variation_by_key.get(wanted)
+    variation = asked.namesake_of(experiment).variation_by_key.get(wanted)
     if variation is None:
         asked.trace.note(
             ReasonKind.ALLOWLISTED_UNKNOWN, experiment=experiment.key, variation=wanted
@@ -68,7 +84,7 @@ def _stored(experiment: Experiment, asked: Asked) -> Variation | None:
     if not variation_id:
         return None
     said = {"experiment": experiment.key, "user": asked.visitor.user_id}
-    variation = _namesake(experiment, asked).variation_by_id.get(variation_id)
+    variation = asked.namesake_of(experiment).variation_by_id.get(variation_id)
     if variation is None:
         asked.trace.note(ReasonKind.STORED_VARIATION_UNKNOWN, variation=variation_id, **said)
         return None
@@ -76,28 +92,24 @@ def _stored(experiment: Experiment, asked: Asked) -> Variation | None:
     return variation
 
 
-def _namesake(experiment: Experiment, asked: Asked) -> Experiment:
-    # What was written down by key or by id is found by the experiment's key: of several experiments
-    # with one key, all use the last one's variations, as the other SDKs do.
-    return asked.project.experiment_by_key.get(experiment.key, experiment)
-
-
-def _bucketed(experiment: Experiment, asked: Asked) -> Variation | None:
-    note, user_id = asked.trace.note, asked.visitor.user_id
-    if not is_in_audience(experiment, asked, what="experiment", name=experiment.key):
-        note(ReasonKind.CONDITIONS_NOT_MET, user=user_id, experiment=experiment.key)
-        return None
-    bucketing_id = bucketing_id_of(asked.visitor, asked.trace)
-    variation = bucket(experiment, user_id, bucketing_id, asked.trace)
+def _chosen_anew(experiment: Experiment, asked: Asked) -> Verdict | None:
+    visitor, trace = asked.visitor, asked.trace
+    bucketing_id = bucketing_id_of(visitor, trace)
+    if experiment.cmab is not None:
+        return predicted(experiment, bucketing_id, asked)
+    variation = bucket(experiment, visitor.user_id, bucketing_id, trace)
     if variation is None:
-        note(ReasonKind.IN_NO_VARIATION, user=user_id, experiment=experiment.key)
         return None
-    note(
-        ReasonKind.IN_VARIATION,
-        user=user_id,
-        variation=variation.key,
-        experiment=experiment.key,
-    )
     if asked.memory.profile is not None:
         asked.memory.profile.recorded[experiment.id] = variation.id
-    return variation
+    return Verdict(experiment, variation, _EXPERIMENT)
+
+
+def _note_outcome(
+    experiment: Experiment, verdict: Verdict | None, asked: Asked, *, is_in: bool
+) -> None:
+    note, said = asked.trace.note, {"user": asked.visitor.user_id, "experiment": experiment.key}
+    if verdict is None:
+        note(ReasonKind.IN_NO_VARIATION if is_in else ReasonKind.CONDITIONS_NOT_MET, **said)
+    elif verdict.variation is not None:
+        note(ReasonKind.IN_VARIATION, variation=verdict.variation.key, **said)

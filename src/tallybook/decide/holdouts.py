@@ -8,7 +8,7 @@ from tallybook.decide.bucketing import bucket, bucketing_id_of
 from tallybook.decide.conditions import Asked, is_in_audience
 from tallybook.model.decision import DecisionSource, Verdict
 from tallybook.model.project import Experiment, Flag, Holdout, Variation
-from tallybook.model.reason import ReasonKind
+from tallybook.model.reason import WARNING, ReasonKind
 
 
 def holdout_of_flag(flag: Flag, asked: Asked) -> tuple[Holdout, Verdict] | None:
@@ -38,14 +38,21 @@ def _holding(holdouts: Iterable[Holdout], asked: Asked) -> Iterable[tuple[Holdou
 
 
 def _variation_in(rule: Experiment, asked: Asked) -> Variation | None:
-    note, said = asked.trace.note, {"holdout": rule.key, "user": asked.visitor.user_id}
     bucketing_id = bucketing_id_of(asked.visitor, asked.trace)
-    if not is_in_audience(rule, asked, what="experiment", name=rule.key):
-        note(ReasonKind.HOLDOUT_CONDITIONS_NOT_MET, **said)
-        return None
-    variation = bucket(rule, asked.visitor.user_id, bucketing_id, asked.trace)
-    if variation is None:
-        note(ReasonKind.NOT_HELD, **said)
-        return None
-    note(ReasonKind.HELD_IN_VARIATION, variation=variation.key, **said)
+    is_met = is_in_audience(rule, asked)
+    variation = None
+    if is_met:
+        variation = bucket(rule, asked.visitor.user_id, bucketing_id, asked.trace)
+    if asked.trace.level < WARNING:
+        _note_outcome(rule, asked, variation, is_met=is_met)
     return variation
+
+
+def _note_outcome(
+    rule: Experiment, asked: Asked, variation: Variation | None, *, is_met: bool
+) -> None:
+    note, said = asked.trace.note, {"holdout": rule.key, "user": asked.visitor.user_id}
+    if variation is not None:
+        note(ReasonKind.HELD_IN_VARIATION, variation=variation.key, **said)
+    else:
+        note(ReasonKind.NOT_HELD if is_met else ReasonKind.HOLDOUT_CONDITIONS_NOT_MET, **said)

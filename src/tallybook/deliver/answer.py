@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Final, Protocol
 
+from msgspec import Struct, field
+
 NO_ANSWER: Final = 0  # status of a request that got none: refused, cut, timed out
+OK: Final = 200  # by name, but not from ``http``, which every service would wait for at its start
+NOT_MODIFIED: Final = 304
+
+_NO_SUCCESS: Final = 300  # the first status that is none
+_BAD_REQUEST: Final = 400
+_REQUEST_TIMEOUT: Final = 408
+_TOO_LARGE: Final = 413
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer, or the lack of one (``NO_ANSWER``, with the network's reason as ``text``).
 
     ``retry_after_s`` is the server's wish in seconds, read from either of the header's forms.
@@ -53,10 +61,10 @@ class Meaning(Enum):
 
 _MEANINGS: Final[Mapping[int, Meaning]] = {
     NO_ANSWER: Meaning.RETRY,
-    HTTPStatus.REQUEST_TIMEOUT: Meaning.RETRY,
-    HTTPStatus.TOO_MANY_REQUESTS: Meaning.RETRY,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Meaning.SPLIT,
-    HTTPStatus.BAD_REQUEST: Meaning.BISECT,
+    _REQUEST_TIMEOUT: Meaning.RETRY,
+    _TOO_MANY_REQUESTS: Meaning.RETRY,
+    _TOO_LARGE: Meaning.SPLIT,
+    _BAD_REQUEST: Meaning.BISECT,
 }
 
 
@@ -66,9 +74,9 @@ def meaning(status: int) -> Meaning:
     Statuses that only a person can change (a wrong address, a missing right, a redirect) mean to
     keep the events and say so.
     """
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    if OK <= status < _NO_SUCCESS:
         return Meaning.DELIVERED
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= _SERVER_ERROR:
         return Meaning.RETRY
     return _MEANINGS.get(status, Meaning.KEEP)
 

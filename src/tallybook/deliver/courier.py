@@ -11,14 +11,12 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import zlib
 from collections.abc import Callable
 from typing import Final
 
 from tallybook.deliver.answer import Http, Meaning, Reply, backoff_s, meaning
-from tallybook.deliver.http import without_login
-from tallybook.deliver.journal import Batch, Journal
-from tallybook.deliver.quiet_log import QuietLog
+from tallybook.deliver.journal import Batch, Draft, Journal
+from tallybook.deliver.quiet_log import QuietLog, without_login
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 from tallybook.deliver.tally import Refusal, Tally
 
@@ -30,14 +28,14 @@ _GZIP_CONTAINER: Final = 31  # zlib's window bits that ask for a gzip header and
 _RECOVERY_BATCHES: Final = 64  # batches delivered in a row before a lowered limit is doubled
 
 Announce = Callable[[str, bytes], None]
+Write = Callable[[Draft], bytes]  # never raises; nothing, once it was said, for what cannot be sent
 
 
 class Courier:
     """Delivers batch after batch; what the server cannot take now stays in hand.
 
     ``delivered``, ``retried`` and ``settled`` count events; settled ones need no further attempt,
-    delivered or refused. ``hurry`` makes part-full batches due at once. ``is_idle`` is true from
-    when nothing waited until whoever appends next makes it false and calls the worker.
+    delivered or refused. ``hurry`` makes part-full batches due at once.
     """
 
     def __init__(
@@ -54,8 +52,9 @@ class Courier:
         self._settings = settings
         self._surroundings = surroundings
         self._tally = tally
-        self._log = QuietLog(surroundings.monotonic)
+        self._log = QuietLog(surroundings.monotonic, logger=surroundings.logger)
         self.announce: Announce | None = None
+        self.write: Write = lambda _draft: b""
         self.reset(lock)
 
     def reset(self, lock: threading.RLock) -> None:
@@ -72,7 +71,6 @@ class Courier:
         self.retried = 0
         self.settled = 0
         self.hurry = False
-        self.is_idle = True
 
     def step(self) -> float | None:
         """Send at most one request.
@@ -91,7 +89,10 @@ class Courier:
         self._try_now = False
         if self._attempt:
             self.retried += len(batch.items)
+        lock = self._lock
         reply = self._http.post(batch.envelope.url, *self._packed(batch))
+        if self._lock is not lock:
+            return 0.0  # the process forked meanwhile: the batch is the parent's
         self._settle(batch, reply)
         return 0.0
 
@@ -111,29 +112,37 @@ class Courier:
             waiting = self._journal.waiting()
             if not waiting:
                 self._due_at = None
-                self.is_idle = True
                 return None
             if self._due_at is None:
                 self._due_at = now + self._settings.flush_interval_s
             if waiting < self._limit and now < self._due_at and not self.hurry:
                 return self._due_at - now
-            batch = self._journal.take(self._limit, self._settings.max_batch_bytes)
+            taken = self._journal.take(self._limit, self._settings.max_batch_bytes)
             self._due_at = None
-        if batch is not None:
-            self._hands.append(batch)
-            self._announce(batch)
+        if taken is not None:
+            # Not under the lock: what is wrong with an event is logged, by whatever handler.
+            self._hold(taken.written(self.write))
         return 0.0
+
+    def _hold(self, batch: Batch) -> None:
+        self._hands.append(batch)
+        if batch.items:
+            self._announce(batch)
+        else:
+            self._finish(batch)
 
     def _announce(self, batch: Batch) -> None:
         if self.announce is not None:
             self.announce(batch.envelope.url, _body(batch))
 
     def _packed(self, batch: Batch) -> tuple[bytes, dict[str, str]]:
-        body = _body(batch)
+        body, headers = _body(batch), dict(batch.envelope.headers)
         if not self._settings.gzip:
-            return body, HEADERS
+            return body, HEADERS | headers
+        import zlib  # noqa: PLC0415 - on the worker, with the first batch
+
         packing = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_CONTAINER)
-        return packing.compress(body) + packing.flush(), GZIP_HEADERS
+        return packing.compress(body) + packing.flush(), GZIP_HEADERS | headers
 
     def _settle(self, batch: Batch, reply: Reply) -> None:
         kind = meaning(reply.status)
@@ -151,21 +160,20 @@ class Courier:
             self._refuse(batch, reply, is_size=kind is Meaning.SPLIT)
 
     def _deliver(self, batch: Batch) -> None:
-        with self._lock:
-            self.delivered += len(batch.items)
-        self._finish(batch)
+        self._finish(batch, delivered=len(batch.items))
         self._in_a_row += 1
         if self._in_a_row >= _RECOVERY_BATCHES:
             self._in_a_row = 0
             self._limit = min(self._settings.batch_size, self._limit * 2)
 
-    def _finish(self, batch: Batch) -> None:
+    def _finish(self, batch: Batch, delivered: int = 0) -> None:
         self._hands.pop()
         self._attempt = 0
         self._resting_until = -math.inf
         with self._lock:
             self._journal.acknowledge(batch)
-            self.settled += len(batch.items)
+            self.delivered += delivered  # not before it is settled: who flushes compares them
+            self.settled += batch.events
 
     def _rest(self, wait_s: float) -> None:
         self._attempt += 1

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Final
 
-from tallybook.deliver.answer import Http, Reply
+from tallybook.deliver.answer import NOT_MODIFIED, OK, Http, Reply
 
-_GOOD: Final = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
+_GOOD: Final = (OK, NOT_MODIFIED)
 
 
 class FreshnessWatch:

@@ -7,42 +7,96 @@ Events have numbers, in the order of appending, without gaps; a batch is a stret
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from tallybook.deliver.settings import DeliverySettings
 
 FULL: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Where items go, and what stands before and after them (joined by commas) in a body."""
+class Envelope(Struct, frozen=True):
+    """Where items go, and what stands before and after them (joined by commas) in a body.
+
+    ``headers`` are those a request needs beside the ones every request has.
+    """
 
     url: str
     opening: bytes
     closing: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        # A key may be among the headers.
+        return f"Envelope(url={self.url!r}, opening={self.opening!r}, closing={self.closing!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Items of one envelope; ``first`` is the journal's number of the first one."""
+class Item(Struct, gc=False):
+    """Bytes with their envelope; ``size`` is how many."""
+
+    envelope: Envelope
+    size: int
+    content: bytes
+
+
+class Draft(Struct, gc=False):
+    """What an item is made of that is written when it is sent.
+
+    ``size`` is about how many bytes it will have. Nothing here refers back to a draft, so the
+    garbage collector, whose rounds every container hastens, need not know of it.
+    """
+
+    envelope: Envelope
+    size: int
+    frame: Any  # whatever its writer needs
+    at_ns: int
+    tags: bytes
+    author: bytes
+
+
+class Taken(Struct, frozen=True):
+    """What was handed out: items of one envelope, of which ``first`` is the number of the first."""
+
+    envelope: Envelope
+    first: int
+    items: tuple[Item | Draft, ...]
+
+    def written(self, write: Callable[[Draft], bytes]) -> Batch:
+        """The same as bytes, without those for which ``write`` has none."""
+        written = [item.content if isinstance(item, Item) else write(item) for item in self.items]
+        size = sum([item.size for item in self.items])
+        items = tuple([item for item in written if item])
+        return Batch(self.envelope, self.first, items, len(self.items), size)
+
+
+class Batch(Struct, frozen=True):
+    """The bytes of one request's items; ``first`` is the journal's number of the first one.
+
+    The journal counts them as ``events`` events of ``size`` bytes.
+    """
 
     envelope: Envelope
     first: int
     items: tuple[bytes, ...]
+    events: int
+    size: int
 
     def halves(self) -> tuple[Batch, Batch]:
         """The same items as two batches, in order."""
         middle = len(self.items) // 2
+        items, others = self.items[:middle], self.items[middle:]
+        size = sum(map(len, items))
         return (
-            Batch(self.envelope, self.first, self.items[:middle]),
-            Batch(self.envelope, self.first + middle, self.items[middle:]),
+            Batch(self.envelope, self.first, items, middle, size),
+            Batch(
+                self.envelope, self.first + middle, others, self.events - middle, self.size - size
+            ),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(Struct, frozen=True):
     """What a journal holds: all that is not acknowledged, taken or not."""
 
     events: int
@@ -52,15 +106,19 @@ class Holdings:
 class Journal(Protocol):
     """What keeps events between ``append`` and ``acknowledge``."""
 
-    def append(self, envelope: Envelope, item: bytes) -> int:
+    def append(self, item: Item | Draft) -> int:
         """Keep an item; how many can be taken now, or ``FULL`` when there was no room for it."""
+        ...
+
+    def extend(self, items: Sequence[Draft]) -> int:
+        """Keep items; how many of the last there was no room for."""
         ...
 
     def waiting(self) -> int:
         """How many items can be taken."""
         ...
 
-    def take(self, max_events: int, max_bytes: int) -> Batch | None:
+    def take(self, max_events: int, max_bytes: int) -> Taken | None:
         """Hand out the oldest items of one envelope, at least one; they stay kept."""
         ...
 
@@ -90,51 +148,65 @@ class MemoryJournal:
         self._bytes = 0
         self.abandon()
 
-    def append(self, envelope: Envelope, item: bytes) -> int:
+    def append(self, item: Item | Draft) -> int:
         """Keep an item while both bounds allow it."""
-        size = len(item)
+        size = item.size
         if self._events >= self._max_events or self._bytes + size > self._max_bytes:
             return FULL
         # Nothing is called between reading a counter and storing it: a signal handler on this very
         # thread could append in between.
         self._events += 1
         self._bytes += size
-        self._pending.append((envelope, item))
-        return len(self._pending)
+        pending = self._pending
+        pending.append(item)
+        return len(pending)
+
+    def extend(self, items: Sequence[Draft]) -> int:
+        """Keep items while both bounds allow it."""
+        size = sum([item.size for item in items])
+        if self._events + len(items) > self._max_events or self._bytes + size > self._max_bytes:
+            return sum(self.append(item) == FULL for item in items)
+        self._events += len(items)
+        self._bytes += size
+        self._pending.extend(items)
+        return 0
 
     def waiting(self) -> int:
         """How many items were not handed out yet."""
         return len(self._pending)
 
-    def take(self, max_events: int, max_bytes: int) -> Batch | None:
+    def take(self, max_events: int, max_bytes: int) -> Taken | None:
         """Hand out a stretch of one envelope."""
         pending = self._pending
         if not pending:
             return None
-        envelope = pending[0][0]
-        items: list[bytes] = []
+        envelope = pending[0].envelope
+        items: list[Item | Draft] = []
         size = len(envelope.opening) + len(envelope.closing) - 1  # one comma less than items
         while pending and len(items) < max_events:
-            candidate, item = pending[0]
-            size += len(item) + 1
-            is_same = candidate is envelope or candidate == envelope
+            item = pending[0]
+            size += item.size + 1
+            is_same = item.envelope is envelope or item.envelope == envelope
             if not is_same or (items and size > max_bytes):
                 break
             items.append(item)
             pending.popleft()
-        batch = Batch(envelope, self._next, tuple(items))
+        taken = Taken(envelope, self._next, tuple(items))
         self._next += len(items)
-        return batch
+        return taken
 
     def acknowledge(self, batch: Batch) -> None:
         """Forget the batch's items."""
-        count, size = len(batch.items), sum(map(len, batch.items))
-        self._events -= count
-        self._bytes -= size
+        self._events -= batch.events
+        self._bytes -= batch.size
 
     def put_back(self, batch: Batch) -> None:
         """Make the batch's items the oldest again."""
-        self._pending.extendleft((batch.envelope, item) for item in reversed(batch.items))
+        items = [Item(batch.envelope, len(item), item) for item in batch.items]
+        size = sum(map(len, batch.items))
+        self._events += len(items) - batch.events
+        self._bytes += size - batch.size
+        self._pending.extendleft(reversed(items))
         self._next = batch.first
 
     def holdings(self) -> Holdings:
@@ -143,7 +215,7 @@ class MemoryJournal:
 
     def abandon(self) -> None:
         """Start empty."""
-        self._pending: deque[tuple[Envelope, bytes]] = deque()
+        self._pending: deque[Item | Draft] = deque()
         self._events = 0
         self._bytes = 0
         self._next = 0

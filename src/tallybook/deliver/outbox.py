@@ -12,26 +12,34 @@ the events it inherited are delivered by its parent.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from tallybook.deliver.answer import Http
-from tallybook.deliver.courier import Announce, Courier
-from tallybook.deliver.journal import FULL, Envelope, Journal, MemoryJournal
-from tallybook.deliver.process import tell_of_end, tell_of_forks
+from tallybook.deliver.courier import Announce, Courier, Write
+from tallybook.deliver.journal import FULL, Draft, Envelope, Item, Journal, MemoryJournal
+from tallybook.deliver.process import end_thread, tell_of_end, tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s
 from tallybook.deliver.tally import DeliveryStats, Refusal, Tally
 
 THREAD_NAME: Final = "tallybook-delivery"
 
+_MAX_DRAFTS: Final = 1_000  # that wait to be taken in
+_NEVER: Final = sys.maxsize
 _FAULT_WAIT_S: Final = 1.0  # after a fault of our own, so that it cannot spin
 
 
 class Outbox:
-    """Events on their way out. Every method may be called from any thread."""
+    """Events on their way out. Every method may be called from any thread.
+
+    Small items may be appended without a lock: to ``drafts``, and whoever then finds at least
+    ``until_due`` there (looked at last, so that none is overlooked) calls :meth:`attend`.
+    """
 
     def __init__(
         self,
@@ -48,7 +56,8 @@ class Outbox:
         self._batch_size = settings.batch_size
         self._max_item_bytes = settings.max_batch_bytes
         self.tally = Tally()
-        self.log = QuietLog(self._surroundings.monotonic)
+        self.log = QuietLog(self._surroundings.monotonic, logger=self._surroundings.logger)
+        self.drafts: deque[Draft] = deque()
         self._lock = threading.RLock()
         self._courier = Courier(
             self._journal, self._lock, http, settings, self._surroundings, self.tally
@@ -61,27 +70,46 @@ class Outbox:
         self._progress = threading.Condition(self._lock)
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._accepted = 0
         self._is_closed = False
         self._is_stopping = False
+        self.drafts.clear()
+        self.until_due = 1
+        self._enough = 1  # items that wait, and the worker is to be called
 
     def announce_to(self, announce: Announce) -> None:
         """Call ``announce(url, body)`` on the worker just before a batch is first sent."""
         self._courier.announce = announce
 
+    def write_with(self, write: Write) -> None:
+        """Have drafts written by ``write``, on the worker."""
+        self._courier.write = write
+
     def append(self, envelope: Envelope, item: bytes) -> None:
         """Keep an item until it is delivered, or refuse it and count why."""
-        if len(item) > self._max_item_bytes:
-            self._refuse(Refusal.TOO_LARGE, "An event of %d bytes is too large", len(item))
+        size = len(item)
+        if size > self._max_item_bytes:
+            self.tally.refuse(Refusal.TOO_LARGE)
+            message = "An event of %d bytes is too large"
+            self.log.say(logging.WARNING, Refusal.TOO_LARGE, message, size)
             return
         with self._lock:
-            waiting = FULL if self._is_closed else self._journal.append(envelope, item)
-            if waiting:
-                self._accepted += 1
-        if not waiting:
-            self._refuse_for_room()
-        elif self._courier.is_idle or waiting == self._batch_size:
-            self._courier.is_idle = False
+            self._take_in()
+            is_kept = (
+                not self._is_closed and self._journal.append(Item(envelope, size, item)) != FULL
+            )
+            is_due = self._is_due()
+        if not is_kept:
+            self._refuse_for_room(1)
+        elif is_due:
+            self._call_worker()
+
+    def attend(self) -> None:
+        """See to the drafts: have the worker take them in, or if that takes too long do it here."""
+        with self._lock:
+            if self._is_closed or len(self.drafts) >= _MAX_DRAFTS:
+                self._take_in()
+            is_due = self._is_due()
+        if is_due:
             self._call_worker()
 
     def flush(self, timeout_s: float | None = None) -> bool:
@@ -94,7 +122,8 @@ class Outbox:
         if threading.current_thread() is self._thread:
             return False  # a listener on the worker would wait for itself
         with self._lock:
-            target = self._accepted
+            self._take_in()
+            target = self._accepted()
             before = self._courier.settled - self._courier.delivered
             if self._courier.settled >= target:
                 return True
@@ -127,6 +156,8 @@ class Outbox:
     def retire(self) -> None:
         """Refuse further events and let the worker end by itself once everything is delivered."""
         with self._lock:
+            self.until_due = 1  # before taking in: whoever comes later takes in by themselves
+            self._take_in()
             self._is_closed = True
             if self._journal.holdings().events or self._has_worker():
                 self._courier.stop_resting()
@@ -135,9 +166,10 @@ class Outbox:
     def stats(self) -> DeliveryStats:
         """What became of the events so far."""
         with self._lock:
+            self._take_in()
             holdings = self._journal.holdings()
             return DeliveryStats(
-                accepted=self._accepted,
+                accepted=self._accepted(),
                 delivered=self._courier.delivered,
                 retried=self._courier.retried,
                 refused=self.tally.refused(),
@@ -166,22 +198,51 @@ class Outbox:
         if not self._is_stopping:
             self.close(max(0.0, self._settings.exit_timeout_s - elapsed_s))
 
+    def _take_in(self) -> None:
+        """Take in the drafts, under the lock."""
+        drafts = self.drafts
+        taken = [drafts.popleft() for _ in range(len(drafts))]
+        if not taken:
+            return
+        refused = len(taken) if self._is_closed else self._journal.extend(taken)
+        if refused:
+            self._refuse_for_room(refused)
+
+    def _is_due(self) -> bool:
+        """True, under the lock, when the worker is to be called; then not again until it sleeps."""
+        kept = self._journal.waiting()
+        is_due = kept + len(self.drafts) >= self._enough and not self._is_closed
+        if is_due:
+            self._enough = _NEVER
+        self.until_due = 1 if self._is_closed else min(_MAX_DRAFTS, max(1, self._enough - kept))
+        return is_due
+
+    def _may_sleep(self, wait_s: float | None) -> bool:
+        """Say what is enough to wake the worker; false when it is there already."""
+        with self._lock:
+            is_full = self._journal.waiting() >= self._batch_size  # and waits for something else
+            self._enough = 1 if wait_s is None else _NEVER if is_full else self._batch_size
+            return not self._is_due()
+
+    def _accepted(self) -> int:
+        return self._courier.settled + self._journal.holdings().events
+
     def _is_settled(self, target: int) -> bool:
         return self._courier.settled >= target or self._is_stopping
 
-    def _refuse_for_room(self) -> None:
+    def _refuse_for_room(self, events: int) -> None:
         if self._is_closed:
-            self._refuse(Refusal.CLOSED, "Events tracked after close() are not sent")
+            self.tally.refuse(Refusal.CLOSED, events)
+            message = "Events tracked after close() are not sent"
+            self.log.say(logging.WARNING, Refusal.CLOSED, message)
             return
-        self._refuse(
+        self.tally.refuse(Refusal.QUEUE_FULL, events)
+        self.log.say(
+            logging.WARNING,
             Refusal.QUEUE_FULL,
             "%d events wait already, further ones are refused until the server takes some",
             self._journal.holdings().events,
         )
-
-    def _refuse(self, cause: Refusal, message: str, *values: object) -> None:
-        self.tally.refuse(cause)
-        self.log.say(logging.WARNING, cause, message, *values)
 
     def _hurry(self) -> None:
         self._courier.hurry = True
@@ -208,14 +269,18 @@ class Outbox:
 
     def _work(self) -> None:
         wake, courier = self._wake, self._courier
-        while not self._is_stopping:
+        # In a fork's child, where green threads of the parent's go on, `_wake` is another one.
+        while wake is self._wake and not self._is_stopping:
             wake.clear()  # before looking, so that nothing that comes meanwhile is overlooked
+            with self._lock:
+                self._take_in()
             wait_s = self._guarded(courier.step)
             self._tell_progress()
             if wait_s is None and self._is_closed:
                 break
-            if wait_s is None or wait_s > 0:
+            if (wait_s is None or wait_s > 0) and self._may_sleep(wait_s):
                 wake.wait(wait_s)
+        end_thread()
 
     def _drain_here(self, deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
@@ -240,7 +305,7 @@ class Outbox:
 
     def _tell_progress(self) -> None:
         with self._lock:
-            if self._courier.settled >= self._accepted:
+            if not self._journal.holdings().events:
                 self._courier.hurry = False
             self._progress.notify_all()
 

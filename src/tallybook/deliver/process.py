@@ -7,11 +7,14 @@ nothing.
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import sys
+import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -47,6 +50,30 @@ def tell_of_forks(forkable: Forkable) -> None:
 def tell_of_end(endable: Endable) -> None:
     """Have ``endable`` told of the interpreter's exit, as long as somebody holds it."""
     _endables.add(endable)
+
+
+def start_in_child(start: Callable[[], None]) -> None:
+    """Call ``start`` on a thread of its own, for whoever begins anew in a fork's child.
+
+    A :class:`threading.Thread` would be waited for in the middle of the fork. If it is a green one,
+    everything green would run then, before gevent has made itself ready for the child.
+    """
+    child = os.getpid()
+
+    def begin() -> None:
+        if os.getpid() == child:  # and not, after another fork, in a child of the child
+            start()
+
+    _thread.start_new_thread(begin, ())
+
+
+def end_thread() -> None:
+    """Be the last thing a thread of the package calls.
+
+    Python stumbles over the end of a thread it does not know, unless that asks who it is: a green
+    one that went on in a fork's child, or one that was there before gevent was.
+    """
+    threading.current_thread()
 
 
 def _begin_in_child() -> None:

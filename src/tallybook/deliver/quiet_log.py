@@ -8,7 +8,7 @@ from typing import Final
 
 WINDOW_S: Final = 60.0
 
-_logger: Final = logging.getLogger("tallybook")
+LOGGER: Final = logging.getLogger("tallybook")
 
 
 class QuietLog:
@@ -19,7 +19,13 @@ class QuietLog:
     people, the exact ones are in the delivery statistics.
     """
 
-    def __init__(self, monotonic: Callable[[], float], window_s: float = WINDOW_S) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        window_s: float = WINDOW_S,
+        logger: logging.Logger = LOGGER,
+    ) -> None:
+        self._logger = logger
         self._monotonic = monotonic
         self._window_s = window_s
         self._said_at: dict[str, float] = {}
@@ -36,4 +42,12 @@ class QuietLog:
         unsaid = self._unsaid.pop(cause, 0)
         if unsaid:
             message += f" ({unsaid} more like this in the meantime)"
-        _logger.log(level, message, *values)
+        self._logger.log(level, message, *values)
+
+
+def without_login(url: str) -> str:
+    """``url`` without a user and a password, fit for a log."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - 2 ms that only trouble costs
+
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

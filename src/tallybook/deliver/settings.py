@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Final
 
+from msgspec import Struct
+
+from tallybook.deliver.quiet_log import LOGGER
 from tallybook.errors import ConfigError
+from tallybook.model.text import excerpt
 
 LONGEST_S: Final = 1e9  # thirty years; Python's own waiting counts not much further
 _MOST: Final = 10**15  # events or bytes
@@ -21,8 +25,7 @@ def chance() -> float:
     return (int.from_bytes(os.urandom(7), "big") >> 3) / _RANDOM_STEPS
 
 
-@dataclass(frozen=True, slots=True)
-class DeliverySettings:
+class DeliverySettings(Struct, frozen=True):
     """Sizes, times and bounds of the outbox.
 
     Attributes:
@@ -55,13 +58,13 @@ class DeliverySettings:
     gzip: bool | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gzip, bool | None):
-            raise ConfigError(f"gzip: expected true, false or None, found {self.gzip!r}")
-        _check_positive(self, may_be_zero={"exit_timeout_s", "flush_interval_s"})
+        if type(self.gzip) not in (bool, type(None)):
+            found = excerpt(self.gzip)
+            raise ConfigError(f"gzip: expected true, false or None, found {found}")
+        check_numbers(self, may_be_zero={"exit_timeout_s", "flush_interval_s"})
 
 
-@dataclass(frozen=True, slots=True)
-class PollingSettings:
+class PollingSettings(Struct, frozen=True):
     """How often a datafile is asked for, in seconds.
 
     ``interval_s`` is stretched or shortened by up to a tenth at random, so that clients do not ask
@@ -75,34 +78,56 @@ class PollingSettings:
     stream: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.stream, bool):
-            raise ConfigError(f"stream: expected true or false, found {self.stream!r}")
-        _check_positive(self, may_be_zero=set())
+        if type(self.stream) is not bool:
+            raise ConfigError(f"stream: expected true or false, found {excerpt(self.stream)}")
+        check_numbers(self, may_be_zero=set())
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the world lends: a clock that never steps back (seconds), and chance in [0, 1)."""
+class Surroundings(Struct, frozen=True):
+    """What the world lends: a clock that never steps back (seconds), chance in [0, 1), a log."""
 
     monotonic: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = chance
+    logger: logging.Logger = LOGGER
+
+    def __post_init__(self) -> None:
+        for name in ("monotonic", "chance"):
+            if not callable(getattr(self, name)):
+                found = type(getattr(self, name)).__name__
+                raise ConfigError(f"{name}: expected a function, found {found}")
+        if not issubclass(type(self.logger), logging.Logger):
+            found = type(self.logger).__name__
+            raise ConfigError(f"logger: expected a logging.Logger, found {found}")
 
 
-def _check_positive(settings: DeliverySettings | PollingSettings, *, may_be_zero: set[str]) -> None:
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if field.name in ("gzip", "stream"):
+def check_numbers(settings: Struct, *, may_be_zero: set[str]) -> None:
+    """Demand of every setting that is a number by default that it is one within its bounds.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for name, default in zip(settings.__struct_fields__, settings.__struct_defaults__, strict=True):
+        value = getattr(settings, name)
+        if type(default) not in (int, float):
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and field.type == "int" and not isinstance(value, int):
-            raise ConfigError(f"{field.name}: {value!r} is not a whole number")
-        least = 0 if field.name in may_be_zero else math.ulp(0.0)
-        most = _MOST if field.type == "int" else LONGEST_S
-        if not is_number or not least <= value <= most:  # NaN is not between them either
-            expected = "0 or more" if field.name in may_be_zero else "more than 0"
+        is_number = issubclass(type(value), int | float) and type(value) is not bool
+        is_whole = type(default) is int
+        if is_number and is_whole and not isinstance(value, int):
+            raise ConfigError(f"{name}: {excerpt(value)} is not a whole number")
+        least = 0 if name in may_be_zero else math.ulp(0.0)
+        most = _MOST if is_whole else LONGEST_S
+        if not is_number or not _is_between(least, value, most):
+            expected = "0 or more" if name in may_be_zero else "more than 0"
             raise ConfigError(
-                f"{field.name}: expected a number, {expected}, at most {most:g}, found {value!r}"
+                f"{name}: expected a number, {expected}, at most {most:g}, found {excerpt(value)}"
             )
+
+
+def _is_between(least: float, value: float, most: float) -> bool:
+    try:
+        return bool(least <= value <= most)  # NaN is not
+    except Exception:  # noqa: BLE001 - a number of somebody's own making
+        return False
 
 
 def bounded_s(timeout_s: float | None) -> float:

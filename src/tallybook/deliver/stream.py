@@ -12,16 +12,17 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from tallybook.deliver.answer import backoff_s
-from tallybook.deliver.http import way_to, without_login
-from tallybook.deliver.quiet_log import QuietLog
+from tallybook.deliver.answer import OK, backoff_s
+from tallybook.deliver.process import end_thread
+from tallybook.deliver.quiet_log import QuietLog, without_login
 from tallybook.deliver.settings import PollingSettings, Surroundings
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
+
+    from tallybook.deliver.connections import Way
 
 THREAD_NAME: Final = "tallybook-stream"
 SILENCE_S: Final = 45.0  # servers say something every 15 s; after this a connection is dead
@@ -56,8 +57,9 @@ class RevisionStream:
         self._on_news = on_news
         self._settings = settings
         self._surroundings = surroundings
-        self._log = QuietLog(surroundings.monotonic)
+        self._log = QuietLog(surroundings.monotonic, logger=surroundings.logger)
         self._failures = 0
+        self._way: Way | None = None
         self.abandon()
 
     def start(self) -> None:
@@ -76,16 +78,19 @@ class RevisionStream:
     def abandon(self) -> None:
         """Forget thread and connection: in a fork's child they are the parent's."""
         self._stop = threading.Event()
+        if self._way is not None:
+            self._way.let_go()
+        self._way = None
         self._response: BaseHTTPResponse | None = None
         self._last_id = ""
 
     def _work(self) -> None:
         stop = self._stop
-        while not stop.is_set():
+        while self._is_wanted(stop):
             began = self._surroundings.monotonic()
             fault = self._listen(stop)
-            if stop.is_set():
-                return
+            if not self._is_wanted(stop):
+                break
             is_steady = self._surroundings.monotonic() - began >= STEADY_S
             self._failures = 1 if is_steady else self._failures + 1
             place = without_login(self._url)
@@ -98,17 +103,21 @@ class RevisionStream:
                     self._surroundings.chance,
                 )
             )
+        end_thread()
+
+    def _is_wanted(self, stop: threading.Event) -> bool:
+        # In a fork's child, where green threads of the parent's go on, `_stop` is another one.
+        return stop is self._stop and not stop.is_set()
 
     def _listen(self, stop: threading.Event) -> str:
         """Listen as long as the connection lasts; why it ended."""
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - 20 ms that only listeners pay
+        from tallybook.deliver.connections import FAILURES, way_to  # noqa: PLC0415 - 30 ms that only listeners pay
 
         known = {"Last-Event-ID": self._last_id} if self._last_id else {}
         try:
-            way = way_to(self._url, SILENCE_S)
-            response = way.pool.request(
+            self._way = way = way_to(self._url, SILENCE_S)
+            response = way.request(
                 "GET",
-                way.url,
                 headers={**way.login, **self._headers, **known},
                 redirect=False,
                 preload_content=False,
@@ -117,14 +126,15 @@ class RevisionStream:
             try:
                 return self._read(response, stop)
             finally:
-                self._response = None
+                if self._response is response:  # and not, after a fork, the child's own
+                    self._response = None
                 response.close()
-        except (HTTPError, OSError, ValueError, AttributeError) as error:
+        except (*FAILURES, AttributeError) as error:
             # The last one is how a connection breaks that another thread cut.
             return f"{type(error).__name__}: {error}"
 
     def _read(self, response: BaseHTTPResponse, stop: threading.Event) -> str:
-        if response.status != HTTPStatus.OK:
+        if response.status != OK:
             return f"status {response.status}"
         kind = response.headers.get("content-type", "")
         if not kind.startswith("text/event-stream"):

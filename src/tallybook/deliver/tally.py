@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct
 
 
 class Refusal(StrEnum):
@@ -23,8 +24,7 @@ class Refusal(StrEnum):
     TOO_LARGE_FOR_SERVER = "too_large_for_server"
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryStats:
+class DeliveryStats(Struct, frozen=True):
     """Counts since the client began (in a forked child: since the fork).
 
     ``accepted`` events are delivered, waiting, or refused by the server; the other causes of

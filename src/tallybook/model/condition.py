@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class _Node(Struct, frozen=True, gc=False):
+    """What all parts share: made from JSON, they hold no circle to collect."""
+
+
+class Comparison(_Node, frozen=True):
     """One leaf of an audience: the attribute ``name`` compared with ``value`` by ``match``."""
 
     name: str | None
@@ -15,36 +18,31 @@ class Comparison:
     match: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AudienceRef:
+class AudienceRef(_Node, frozen=True):
     """One leaf of a rule's expression: an audience by id."""
 
     audience_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(_Node, frozen=True):
     """A place in a tree that holds no condition, as it was written; its answer is unknown."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(_Node, frozen=True):
     """True when all operands are; false as soon as one is false."""
 
     operands: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Node, frozen=True):
     """True as soon as one operand is; false when all are false."""
 
     operands: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(_Node, frozen=True):
     """The opposite of its operand; unknown stays unknown. Without an operand it is unknown."""
 
     operand: Condition | None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct, field
+
+from tallybook.model.prediction import Prediction
 from tallybook.model.project import Experiment, Variation
 
 
@@ -31,8 +33,7 @@ class DecisionSource(StrEnum):
     HOLDOUT = "holdout"
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(Struct, frozen=True):
     """Who is asking: a user id, attributes, and what was forced for this context.
 
     ``forced`` maps ``(flag_key, rule_key or None)`` to a variation key; ``segments`` is ``None``
@@ -45,15 +46,26 @@ class Visitor:
     segments: Collection[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, gc=False):  # one a decision: made in no time, no cycle
     """The outcome of deciding one flag: the rule and variation, if any, and the source.
 
     ``rule`` is ``None`` for a flag-level forced decision and when nothing matched. ``spared_by`` is
     the verdict of a holdout that holds the visitor, but not where targeted deliveries decide.
+    ``prediction`` is what a contextual bandit's rule was told.
     """
 
     rule: Experiment | None
     variation: Variation | None
     source: DecisionSource
     spared_by: Verdict | None = None
+    prediction: Prediction | None = None
+
+    @property
+    def cmab_uuid(self) -> str | None:
+        """The name of the prediction that decided, if one did."""
+        return self.prediction.cmab_uuid if self.prediction else None
+
+    @property
+    def is_error(self) -> bool:
+        """True when a prediction failed: nothing is decided, and no other rule is asked."""
+        return self.prediction is not None and self.prediction.has_failed

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 AttributeValue = str | bool | int | float
 
@@ -11,8 +12,7 @@ ACTIVATION_KEY = "campaign_activated"
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999, where readers' calendars end
 
 
-@dataclass(frozen=True, slots=True)
-class VisitorAttribute:
+class VisitorAttribute(Struct, frozen=True):
     """An attribute as it travels with an event; ``entity_id`` is ``None`` for metadata rows."""
 
     entity_id: str | None
@@ -20,8 +20,7 @@ class VisitorAttribute:
     value: AttributeValue
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(Struct, frozen=True):
     """The envelope of the events of one batch: whose project, which datafile, which client."""
 
     account_id: str
@@ -32,8 +31,7 @@ class Sender:
     anonymize_ip: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """When (``at_ms``, milliseconds since the epoch) and from where a batch reached us."""
 
     at_ms: int
@@ -42,8 +40,7 @@ class Arrival:
     referer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionEvent:
+class DecisionEvent(Struct, frozen=True):
     """A visitor was given a variation at ``at_ms`` (milliseconds since the epoch, UTC)."""
 
     uuid: str
@@ -64,8 +61,7 @@ class DecisionEvent:
     session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionEvent:
+class ConversionEvent(Struct, frozen=True):
     """A visitor did something that counts; ``revenue`` is in cents, tags are as they were given."""
 
     uuid: str
@@ -86,8 +82,7 @@ class ConversionEvent:
 Event = DecisionEvent | ConversionEvent
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True):
     """An item that could not be kept: where it stood in the body, why, and its JSON text."""
 
     path: str
@@ -95,8 +90,7 @@ class DeadLetter:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """One Event API body, read: the events that are kept and the items that are not."""
 
     sender: Sender
@@ -105,8 +99,7 @@ class Batch:
     dead_letters: tuple[DeadLetter, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A batch together with its arrival: what the log holds and the lake keeps."""
 
     arrival: Arrival

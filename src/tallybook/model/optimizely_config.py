@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyVariable:
+class OptimizelyVariable(Struct, frozen=True):
     """A variable and its value as raw text: a flag's default, or what a variation has."""
 
     id: str
@@ -16,8 +16,7 @@ class OptimizelyVariable:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyVariation:
+class OptimizelyVariation(Struct, frozen=True):
     """An arm; ``feature_enabled`` is ``None`` where the datafile does not say."""
 
     id: str
@@ -26,8 +25,7 @@ class OptimizelyVariation:
     variables_map: Mapping[str, OptimizelyVariable]
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyExperiment:
+class OptimizelyExperiment(Struct, frozen=True):
     """A rule; ``audiences`` shows its audience conditions by name."""
 
     id: str
@@ -36,8 +34,7 @@ class OptimizelyExperiment:
     audiences: str
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyFeature:
+class OptimizelyFeature(Struct, frozen=True):
     """A flag; ``delivery_rules`` end with everyone else."""
 
     id: str
@@ -48,16 +45,14 @@ class OptimizelyFeature:
     experiment_rules: Sequence[OptimizelyExperiment]
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyAttribute:
+class OptimizelyAttribute(Struct, frozen=True):
     """An attribute of visitors."""
 
     id: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyEvent:
+class OptimizelyEvent(Struct, frozen=True):
     """An event that can be tracked, and the experiments that measure it."""
 
     id: str
@@ -65,8 +60,7 @@ class OptimizelyEvent:
     experiment_ids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyAudience:
+class OptimizelyAudience(Struct, frozen=True):
     """An audience; ``conditions`` is JSON text."""
 
     id: str
@@ -74,8 +68,7 @@ class OptimizelyAudience:
     conditions: str
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizelyConfig:
+class OptimizelyConfig(Struct, frozen=True):
     """Everything in a datafile, by key; ``datafile`` is its text."""
 
     revision: str

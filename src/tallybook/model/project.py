@@ -1,13 +1,21 @@
-"""Noun: what a datafile says, immutable and indexed for deciding."""
+"""Noun: what a datafile says, immutable and indexed for deciding.
+
+Nothing here refers back to what holds it, so the garbage collector need not look through it, time
+and again, for as long as the process lives. What follows from a value's fields, or is found out
+about it later, stands in slots beside them: it is not passed, compared or shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Self
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, force_setattr, replace
 
 from tallybook.model.condition import Condition
 
+Check = Callable[[Any], bool | None]  # a condition, ready to be put to visitors
 VariableType = Literal["boolean", "string", "double", "integer", "json"]
 
 RUNNING = "Running"
@@ -15,8 +23,7 @@ RANDOM_GROUP = "random"
 TOTAL_TRAFFIC = 10_000  # basis points; bucket numbers run from 0 to 9,999
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True, gc=False):
     """A typed value a flag carries; ``default`` is its raw text."""
 
     id: str
@@ -25,8 +32,7 @@ class Variable:
     default: str
 
 
-@dataclass(frozen=True, slots=True)
-class Variation:
+class Variation(Struct, frozen=True, gc=False):
     """One arm; ``overrides`` maps a variable's *id* to its raw text.
 
     One that is not ``is_described`` leaves every variable unknown, so that not even defaults count:
@@ -40,19 +46,18 @@ class Variation:
     is_described: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Buckets below ``end_of_range`` (and not taken by an earlier range) belong to ``entity_id``.
 
-    An empty ``entity_id`` is a gap: whoever falls there is not bucketed.
+    An empty ``entity_id`` is a gap: whoever falls there is not bucketed. A tuple, since deciding
+    takes allocations apart.
     """
 
     entity_id: str
     end_of_range: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True, gc=False):
     """Experiments that exclude each other when ``policy`` is ``random``."""
 
     id: str
@@ -60,20 +65,36 @@ class Group:
     allocation: tuple[Range, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cmab:
+class Cmab(Struct, frozen=True, gc=False):
     """A contextual bandit: which attributes it sees and how much traffic (basis points)."""
 
     attribute_ids: tuple[str, ...]
     traffic: int
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+class _Indexed(Struct, frozen=True, gc=False):
+    """A value with more in its slots than its fields say; a copy has its own."""
+
+    def __copy__(self) -> Self:
+        return replace(self)
+
+
+class Deferrable:
+    """What follows from an experiment, and room for :mod:`tallybook.model.deferred`."""
+
+    __slots__ = ("_making", "audience_check", "variation_by_id", "variation_by_key")
+
+    audience_check: Check | None
+    variation_by_id: Mapping[str, Variation]
+    variation_by_key: Mapping[str, Variation]
+
+
+class Experiment(Deferrable, _Indexed, frozen=True):
     """A rule that buckets visitors: an experiment, or one delivery rule of a rollout.
 
     ``expression`` is the audience expression as the datafile wrote it (JSON value; ``None`` when
-    the rule is open to everyone) and ``audience`` the same, parsed.
+    the rule is open to everyone) and ``audience`` the same, parsed. Deciding leaves ``audience`` in
+    ``audience_check`` as it has prepared it, once it was needed.
     """
 
     id: str
@@ -89,24 +110,21 @@ class Experiment:
     type: str | None = None
     cmab: Cmab | None = None
     audience_ids: tuple[str, ...] = ()
-    variation_by_id: Mapping[str, Variation] = field(init=False, repr=False, compare=False)
-    variation_by_key: Mapping[str, Variation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "variation_by_id", {v.id: v for v in self.variations})
-        object.__setattr__(self, "variation_by_key", {v.key: v for v in self.variations})
+        force_setattr(self, "audience_check", None)
+        force_setattr(self, "variation_by_id", {v.id: v for v in self.variations})
+        force_setattr(self, "variation_by_key", {v.key: v for v in self.variations})
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(Struct, frozen=True, gc=False):
     """Ordered delivery rules; the last one is everyone else."""
 
     id: str
     rules: tuple[Experiment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Holdout:
+class Holdout(Struct, frozen=True, gc=False):
     """Visitors who are kept away from flags, or from some rules, to measure all of them together.
 
     ``rule`` says who: it buckets like any other. ``rule_ids`` names the rules of a local holdout
@@ -119,8 +137,7 @@ class Holdout:
     spares_deliveries: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Integration:
+class Integration(Struct, frozen=True, gc=False):
     """A partner of the project: where it is reached and the key it knows the project by."""
 
     key: str
@@ -128,9 +145,18 @@ class Integration:
     public_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A feature flag: experiments first, then its rollout."""
+class _OfFlag:
+    __slots__ = ("cast_values", "variable_by_key")
+
+    cast_values: dict[int, Any]
+    variable_by_key: Mapping[str, Variable]
+
+
+class Flag(_OfFlag, _Indexed, frozen=True):
+    """A feature flag: experiments first, then its rollout.
+
+    Deciding leaves the values of its variables in ``cast_values`` once they were needed.
+    """
 
     id: str
     key: str
@@ -138,21 +164,22 @@ class Flag:
     rollout_id: str
     rollout: Rollout | None
     variables: tuple[Variable, ...]
-    variations: tuple[Variation, ...] = field(init=False, repr=False, compare=False)
-    variable_by_key: Mapping[str, Variable] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        rules = self.experiments + (self.rollout.rules if self.rollout else ())
-        seen: dict[str, Variation] = {}  # where ids repeat across rules the first one counts
-        for rule in rules:
+        force_setattr(self, "cast_values", {})
+        force_setattr(self, "variable_by_key", {v.key: v for v in self.variables})
+
+    @property
+    def variations(self) -> tuple[Variation, ...]:
+        """Those of all its rules; where ids repeat across rules the first one counts."""
+        seen: dict[str, Variation] = {}
+        for rule in self.experiments + (self.rollout.rules if self.rollout else ()):
             for variation in rule.variation_by_id.values():
                 seen.setdefault(variation.id, variation)
-        object.__setattr__(self, "variations", tuple(seen.values()))
-        object.__setattr__(self, "variable_by_key", {v.key: v for v in self.variables})
+        return tuple(seen.values())
 
 
-@dataclass(frozen=True, slots=True)
-class EventType:
+class EventType(Struct, frozen=True, gc=False):
     """An event that may be tracked."""
 
     id: str
@@ -160,17 +187,24 @@ class EventType:
     experiment_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True, gc=False):
     """A visitor attribute known to the project."""
 
     id: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """A named condition; ``conditions`` is the JSON value as written, ``tree`` the same, parsed."""
+class _OfAudience:
+    __slots__ = ("check",)
+
+    check: Check | None
+
+
+class Audience(_OfAudience, _Indexed, frozen=True):
+    """A named condition; ``conditions`` is the JSON value as written, ``tree`` the same, parsed.
+
+    Deciding leaves ``tree`` in ``check`` as it has prepared it, once it was needed.
+    """
 
     id: str
     name: str
@@ -178,9 +212,30 @@ class Audience:
     tree: Condition | None
     typed: bool = True
 
+    def __post_init__(self) -> None:
+        force_setattr(self, "check", None)
 
-@dataclass(frozen=True, slots=True)
-class Project:
+
+class _OfProject:
+    __slots__ = (
+        *("attribute_by_key", "audience_by_id", "event_by_key", "experiment_by_id"),
+        *("experiment_by_key", "flag_by_key", "flag_experiment_ids", "has_bandits"),
+        *("running_holdouts", "running_holdouts_by_rule"),
+    )
+
+    flag_by_key: Mapping[str, Flag]
+    event_by_key: Mapping[str, EventType]
+    attribute_by_key: Mapping[str, Attribute]
+    audience_by_id: Mapping[str, Audience]
+    experiment_by_id: Mapping[str, Experiment]
+    experiment_by_key: Mapping[str, Experiment]
+    flag_experiment_ids: frozenset[str]
+    has_bandits: bool
+    running_holdouts: tuple[Holdout, ...]
+    running_holdouts_by_rule: Mapping[str, tuple[Holdout, ...]]
+
+
+class Project(_OfProject, _Indexed, frozen=True):
     """Everything a client needs to decide and track, from one datafile revision.
 
     ``remarks`` are sentences about what of the datafile is not used.
@@ -205,32 +260,22 @@ class Project:
     audiences: tuple[Audience, ...] = ()
     holdouts: tuple[Holdout, ...] = ()
     integrations: tuple[Integration, ...] = ()
-    remarks: tuple[str, ...] = field(default=(), compare=False)
-    flag_by_key: Mapping[str, Flag] = field(init=False, repr=False, compare=False)
-    event_by_key: Mapping[str, EventType] = field(init=False, repr=False, compare=False)
-    attribute_by_key: Mapping[str, Attribute] = field(init=False, repr=False, compare=False)
-    audience_by_id: Mapping[str, Audience] = field(init=False, repr=False, compare=False)
-    experiment_by_id: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
-    experiment_by_key: Mapping[str, Experiment] = field(init=False, repr=False, compare=False)
-    flag_experiment_ids: frozenset[str] = field(init=False, repr=False, compare=False)
-    running_holdouts: tuple[Holdout, ...] = field(init=False, repr=False, compare=False)
-    running_holdouts_by_rule: Mapping[str, tuple[Holdout, ...]] = field(
-        init=False, repr=False, compare=False
-    )
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         by_id = {e.id: e for e in self._rules()}
-        self._index("flag_by_key", {f.key: f for f in self.flags})
-        self._index("event_by_key", {e.key: e for e in self.events})
-        self._index("attribute_by_key", {a.key: a for a in self.attributes})
-        self._index("audience_by_id", {a.id: a for a in self.audiences})
-        self._index("experiment_by_id", by_id)
-        self._index("experiment_by_key", {e.key: e for e in by_id.values()})
+        force_setattr(self, "flag_by_key", {f.key: f for f in self.flags})
+        force_setattr(self, "event_by_key", {e.key: e for e in self.events})
+        force_setattr(self, "attribute_by_key", {a.key: a for a in self.attributes})
+        force_setattr(self, "audience_by_id", {a.id: a for a in self.audiences})
+        force_setattr(self, "experiment_by_id", by_id)
+        force_setattr(self, "experiment_by_key", {e.key: e for e in by_id.values()})
         used = frozenset(e.id for flag in self.flags for e in flag.experiments)
-        self._index("flag_experiment_ids", used)
+        force_setattr(self, "flag_experiment_ids", used)
+        force_setattr(self, "has_bandits", any(e.cmab is not None for e in by_id.values()))
         running = [h for h in self.holdouts if h.rule.status == RUNNING]
-        self._index("running_holdouts", tuple(h for h in running if h.rule_ids is None))
-        self._index("running_holdouts_by_rule", _by_rule(running))
+        force_setattr(self, "running_holdouts", tuple(h for h in running if h.rule_ids is None))
+        force_setattr(self, "running_holdouts_by_rule", _by_rule(running))
 
     def _rules(self) -> Sequence[Experiment]:
         # Ungrouped experiments, then delivery rules, then grouped ones: of equal ids the last wins.
@@ -239,8 +284,12 @@ class Project:
         grouped = [e for e in self.experiments if e.group is not None]
         return [*ungrouped, *delivery, *grouped]
 
-    def _index(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+    def __eq__(self, other: object) -> bool:
+        # The remarks, which come last, are not compared.
+        return isinstance(other, Project) and astuple(self)[:-1] == astuple(other)[:-1]
+
+    def __hash__(self) -> int:
+        return hash(astuple(self)[:-1])
 
 
 def _by_rule(holdouts: Sequence[Holdout]) -> dict[str, tuple[Holdout, ...]]:

@@ -1,10 +1,13 @@
-"""Noun: the kinds of steps a decision can take, how loud each is, and its sentence."""
+"""Noun: how loud each kind of step is, whether it is a reason, and its sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
+
+from tallybook.model.reason_kind import ReasonKind
 
 DEBUG: Final = 10  # the numeric levels of the standard library's logging
 INFO: Final = 20
@@ -12,68 +15,7 @@ WARNING: Final = 30
 ERROR: Final = 40
 
 
-class ReasonKind(StrEnum):
-    """Every step a decision can take note of."""
-
-    NOT_READY = "not_ready"
-    FLAG_UNKNOWN = "flag_unknown"
-    FORCED_FOR_FLAG = "forced_for_flag"
-    FORCED_FOR_RULE = "forced_for_rule"
-    FORCED_FOR_FLAG_UNKNOWN = "forced_for_flag_unknown"
-    FORCED_FOR_RULE_UNKNOWN = "forced_for_rule_unknown"
-    NOT_RUNNING = "not_running"
-    ALLOWLISTED = "allowlisted"
-    ALLOWLISTED_UNKNOWN = "allowlisted_unknown"
-    AUDIENCE_CHECKING = "audience_checking"
-    AUDIENCE_CHECKED = "audience_checked"
-    CONDITIONS_NOT_MET = "conditions_not_met"
-    FORCED_VARIATION = "forced_variation"
-    FORCED_VARIATION_UNKNOWN = "forced_variation_unknown"
-    STORED_VARIATION = "stored_variation"
-    STORED_VARIATION_UNKNOWN = "stored_variation_unknown"
-    HELD_IN_VARIATION = "held_in_variation"
-    NOT_HELD = "not_held"
-    HOLDOUT_CONDITIONS_NOT_MET = "holdout_conditions_not_met"
-    HELD_FROM_FLAG = "held_from_flag"
-    HELD_FROM_RULE = "held_from_rule"
-    HOLDOUT_SPARES_DELIVERIES = "holdout_spares_deliveries"
-    DELIVERIES_NEXT = "deliveries_next"
-    BUCKETING_ID_NOT_TEXT = "bucketing_id_not_text"
-    BUCKET_ASSIGNED = "bucket_assigned"
-    RULE_WITHOUT_KEY = "rule_without_key"
-    IN_NO_EXPERIMENT_OF_GROUP = "in_no_experiment_of_group"
-    IN_OTHER_EXPERIMENT_OF_GROUP = "in_other_experiment_of_group"
-    IN_EXPERIMENT_OF_GROUP = "in_experiment_of_group"
-    EMPTY_TRAFFIC_RANGE = "empty_traffic_range"
-    VARIATION_UNKNOWN = "variation_unknown"
-    IN_VARIATION = "in_variation"
-    IN_NO_VARIATION = "in_no_variation"
-    ROLLOUT_UNKNOWN = "rollout_unknown"
-    ROLLOUT_WITHOUT_RULES = "rollout_without_rules"
-    RULE_CONDITIONS_MET = "rule_conditions_met"
-    RULE_CONDITIONS_NOT_MET = "rule_conditions_not_met"
-    RULE_BUCKETED = "rule_bucketed"
-    RULE_NOT_BUCKETED = "rule_not_bucketed"
-    ROLLOUT_BUCKETED = "rollout_bucketed"
-    ROLLOUT_NOT_BUCKETED = "rollout_not_bucketed"
-    AUDIENCE_UNKNOWN = "audience_unknown"
-    AUDIENCE_STARTED = "audience_started"
-    AUDIENCE_ANSWERED = "audience_answered"
-    CONDITION_MALFORMED = "condition_malformed"
-    CONDITION_TYPE_UNKNOWN = "condition_type_unknown"
-    MATCH_UNKNOWN = "match_unknown"
-    ATTRIBUTE_ABSENT = "attribute_absent"
-    ATTRIBUTE_NULL = "attribute_null"
-    CONDITION_VALUE_UNUSABLE = "condition_value_unusable"
-    ATTRIBUTE_TYPE_UNEXPECTED = "attribute_type_unexpected"
-    ATTRIBUTE_OUT_OF_RANGE = "attribute_out_of_range"
-    VERSION_INVALID = "version_invalid"
-    VARIABLE_USED = "variable_used"
-    VARIABLES_UNKNOWN = "variables_unknown"
-    VARIABLE_UNCASTABLE = "variable_uncastable"
-
-
-class Step(NamedTuple):
+class Step(Struct, frozen=True):
     """How loud a kind of step is, whether it is a reason, and its sentence."""
 
     level: int
@@ -263,5 +205,50 @@ STEPS: Final[Mapping[ReasonKind, Step]] = {
         ERROR,
         False,
         'Variable "{variable}" of flag "{flag}" cannot be read as {type}: "{value}".',
+    ),
+    _K.CMAB_NOT_ALLOCATED: Step(
+        INFO, True, 'The traffic of the bandit experiment "{experiment}" misses user "{user}".'
+    ),
+    _K.CMAB_CACHE_IGNORED: Step(
+        DEBUG, True, 'Predictions kept for user "{user}" and rule "{rule}" are ignored, as asked.'
+    ),
+    _K.CMAB_CACHE_RESET: Step(
+        DEBUG, True, 'All predictions kept are dropped, as asked for user "{user}", rule "{rule}".'
+    ),
+    _K.CMAB_CACHE_INVALIDATED: Step(
+        DEBUG, True, 'The prediction kept for user "{user}" and rule "{rule}" is dropped, as asked.'
+    ),
+    _K.CMAB_CACHE_HIT: Step(
+        DEBUG, True, 'A prediction for user "{user}" and rule "{rule}" was kept, and holds.'
+    ),
+    _K.CMAB_CACHE_MISMATCH: Step(
+        DEBUG,
+        True,
+        'The prediction kept for user "{user}" and rule "{rule}" was for other attributes.',
+    ),
+    _K.CMAB_CACHE_MISS: Step(
+        DEBUG, True, 'No prediction is kept for user "{user}" and rule "{rule}".'
+    ),
+    _K.CMAB_PREDICTED: Step(
+        DEBUG,
+        True,
+        'The prediction "{cmab_uuid}" for user "{user}" and rule "{rule}"'
+        ' is the variation id "{variation}".',
+    ),
+    _K.CMAB_REMARK: Step(DEBUG, True, 'The prediction service remarks: "{remark}".'),
+    _K.CMAB_NOT_STORED: Step(
+        DEBUG, False, 'The bandit experiment "{experiment}" is not kept in user profiles.'
+    ),
+    _K.CMAB_VARIATION_UNKNOWN: Step(
+        ERROR,
+        False,
+        'The variation id "{variation}" predicted for experiment "{experiment}"'
+        " is not in the datafile.",
+    ),
+    _K.CMAB_PENDING: Step(
+        DEBUG, True, 'There is no prediction for experiment "{experiment}" yet: {cause}.'
+    ),
+    _K.CMAB_FAILED: Step(
+        ERROR, True, 'No variation of experiment "{experiment}" was predicted: {cause}.'
     ),
 }

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from tallybook.notify.center import LogEvent, NotificationCenter, NotificationType
+from tallybook.notify.center import (
+    ActivateListener,
+    AnyListener,
+    DecisionListener,
+    LogEvent,
+    LogEventListener,
+    NotificationCenter,
+    NotificationType,
+    TrackListener,
+    UpdateListener,
+)
 
-__all__ = ["LogEvent", "NotificationCenter", "NotificationType"]
+__all__ = [
+    "ActivateListener",
+    "AnyListener",
+    "DecisionListener",
+    "LogEvent",
+    "LogEventListener",
+    "NotificationCenter",
+    "NotificationType",
+    "TrackListener",
+    "UpdateListener",
+]

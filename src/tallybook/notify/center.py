@@ -9,13 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol, overload
+
+from msgspec import Struct
+
+from tallybook.model.project import Experiment, Variation
+from tallybook.model.text import excerpt, is_text, plain
 
 Listener = Callable[..., object]
 
-_logger: Final = logging.getLogger("tallybook")
+_LOGGER: Final = logging.getLogger("tallybook")
 _REFUSED: Final = -1
 
 
@@ -29,8 +33,7 @@ class NotificationType(StrEnum):
     LOG_EVENT = "LOG_EVENT:log_event"
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(Struct, frozen=True):
     """A batch just before it is sent: where to, and the body as JSON values."""
 
     url: str
@@ -39,15 +42,35 @@ class LogEvent:
     headers: Mapping[str, str]
 
 
+_Data = dict[str, Any]
+
+DecisionListener = Callable[[str, str, _Data, _Data], object]
+TrackListener = Callable[[str, str, _Data | None, _Data | None, _Data], object]
+ActivateListener = Callable[[Experiment, str, _Data | None, Variation | None, _Data], object]
+LogEventListener = Callable[[LogEvent], object]
+UpdateListener = Callable[[], object]
+
+
+class AnyListener(Protocol):
+    """A listener that takes the notifications of every type."""
+
+    def __call__(self, *args: object) -> object:
+        """Be told."""
+        ...
+
+
 class NotificationCenter:
     """Listeners by notification type. Thread-safe; a listener's exception stops nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, logger: logging.Logger = _LOGGER) -> None:
+        self._logger = logger
         self.begin_in_child()
         self._listeners: dict[str, tuple[tuple[int, Listener], ...]] = {
             str(kind): () for kind in NotificationType
         }
         self._next_id = 1
+        # The listeners of a type; the table stays, so that asking costs no more than a look at it.
+        self.listeners_of = self._listeners.get
 
     def begin_in_child(self) -> None:
         """Have a lock of its own: the parent's may be held for ever."""
@@ -60,31 +83,61 @@ class NotificationCenter:
 
     def has_listeners(self, notification_type: str) -> bool:
         """True when somebody would be told."""
-        return bool(self._listeners.get(notification_type))
+        return bool(self._known(notification_type))
 
+    @overload
+    def add_notification_listener(
+        self, notification_type: Literal[NotificationType.DECISION], callback: DecisionListener
+    ) -> int: ...
+    @overload
+    def add_notification_listener(
+        self, notification_type: Literal[NotificationType.TRACK], callback: TrackListener
+    ) -> int: ...
+    @overload
+    def add_notification_listener(
+        self, notification_type: Literal[NotificationType.ACTIVATE], callback: ActivateListener
+    ) -> int: ...
+    @overload
+    def add_notification_listener(
+        self, notification_type: Literal[NotificationType.LOG_EVENT], callback: LogEventListener
+    ) -> int: ...
+    @overload
+    def add_notification_listener(
+        self,
+        notification_type: Literal[NotificationType.OPTIMIZELY_CONFIG_UPDATE],
+        callback: UpdateListener,
+    ) -> int: ...
+    @overload
+    def add_notification_listener(self, notification_type: str, callback: AnyListener) -> int: ...
     def add_notification_listener(self, notification_type: str, callback: Listener) -> int:
         """Call ``callback`` on each notification of that type from now on.
 
         Returns:
-            The listener's id, from 1; -1 for an unknown type or a callback already there.
+            The listener's id, from 1; -1, and a line in the log, for an unknown type, a callback
+            already there or one that cannot be called.
         """
         with self._lock:
             listeners = self._known(notification_type)
-            if listeners is None:
+            if listeners is None or not self._is_callable(callback):
                 return _REFUSED
-            if any(known == callback for _, known in listeners):
-                _logger.error("This listener is already there for %r.", notification_type)
+            if any(_equal(known, callback) for _, known in listeners):
+                name = excerpt(notification_type)
+                self._logger.error("This listener is already there for %s.", name)
                 return _REFUSED
             listener_id = self._next_id
             self._next_id += 1
-            self._listeners[notification_type] = (*listeners, (listener_id, callback))
+            self._listeners[plain(notification_type)] = (*listeners, (listener_id, callback))
             return listener_id
 
     def remove_notification_listener(self, notification_id: int) -> bool:
         """Forget a listener; true when there was one of that id."""
+        if not issubclass(type(notification_id), int | float):
+            name = type(notification_id).__name__
+            self._logger.error("A listener's id is a number, not %s.", name)
+            return False
         with self._lock:
             for kind, listeners in self._listeners.items():
-                others = tuple(pair for pair in listeners if pair[0] != notification_id)
+                others = tuple(pair for pair in listeners if not _equal(pair[0], notification_id))
                 if len(others) < len(listeners):
                     self._listeners[kind] = others
                     return True
@@ -94,13 +147,13 @@ class NotificationCenter:
         """Forget all listeners of a type; an unknown type is logged and known from then on."""
         with self._lock:
             self._known(notification_type)
-            if isinstance(notification_type, str):
-                self._listeners[notification_type] = ()
+            if is_text(notification_type):
+                self._listeners[plain(notification_type)] = ()
 
     def clear_all_notification_listeners(self) -> None:
         """Forget every listener."""
         with self._lock:
-            self._listeners = dict.fromkeys(self._listeners, ())
+            self._listeners.update(dict.fromkeys(self._listeners, ()))
 
     def send_notifications(self, notification_type: str, *args: object) -> None:
         """Call the type's listeners in the order in which they were added."""
@@ -108,12 +161,27 @@ class NotificationCenter:
             try:
                 callback(*args)
             except Exception:
-                name = notification_type.partition(":")[0]
-                _logger.exception("A listener of %s raised; the others are still called.", name)
+                name = plain(notification_type).partition(":")[0]
+                self._logger.exception(
+                    "A listener of %s raised; the others are still called.", name
+                )
 
     def _known(self, notification_type: str) -> tuple[tuple[int, Listener], ...] | None:
-        is_name = isinstance(notification_type, str)
-        listeners = self._listeners.get(notification_type) if is_name else None
+        is_name = is_text(notification_type)
+        listeners = self._listeners.get(plain(notification_type)) if is_name else None
         if listeners is None:
-            _logger.error("Unknown notification type: %r.", notification_type)
+            self._logger.error("Unknown notification type: %s.", excerpt(notification_type))
         return listeners
+
+    def _is_callable(self, callback: object) -> bool:
+        if callable(callback):
+            return True
+        self._logger.error("A listener must be callable, not %s.", type(callback).__name__)
+        return False
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 - what is somebody else's may raise when it is compared
+        return one is other

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import FlagNotFoundError, ParseError, TypeMismatchError
@@ -82,6 +82,6 @@ def _reason(decision: Decision) -> Reason:
 def attributes(context: EvaluationContext) -> dict[str, object]:
     """The context's fields as a user's attributes; moments as RFC 3339 text."""
     return {
-        key: value.isoformat() if isinstance(value, datetime) else value
+        key: cast("datetime", value).isoformat() if issubclass(type(value), datetime) else value
         for key, value in context.attributes.items()
     }

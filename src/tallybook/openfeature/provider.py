@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Final, Self
 
+from msgspec.structs import replace
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import (
@@ -21,11 +21,15 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from tallybook.client import Client, ClientSettings, Decision, UserContext
+from tallybook.client.settings import settings_from
 from tallybook.deliver.freshness import FreshnessWatch
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.process import tell_of_forks
+from tallybook.deliver.settings import LONGEST_S
+from tallybook.errors import ConfigError
 from tallybook.model.decision import DecideOption
 from tallybook.model.reason import ReasonKind
+from tallybook.model.text import excerpt
 from tallybook.notify import NotificationType
 from tallybook.openfeature.answers import (
     SEPARATOR,
@@ -55,6 +59,9 @@ class TallybookProvider(AbstractProvider):
         client: Decides and tracks.
         ready_within_s: How long initialisation waits for the first datafile.
 
+    Raises:
+        ConfigError: An argument cannot be used.
+
     Example:
         >>> from openfeature import api
         >>> from openfeature.evaluation_context import EvaluationContext
@@ -72,8 +79,10 @@ class TallybookProvider(AbstractProvider):
 
     def __init__(self, client: Client, *, ready_within_s: float = READY_WITHIN_S) -> None:
         super().__init__()
+        if not issubclass(type(client), Client):
+            raise ConfigError(f"client: expected a Client, found {type(client).__name__}")
         self._client = client
-        self._ready_within_s = ready_within_s
+        self._ready_within_s = _checked_s(ready_within_s)
         self._is_owner = False
         self._state = _State.IDLE
         self._listener = 0
@@ -92,8 +101,12 @@ class TallybookProvider(AbstractProvider):
         """A provider with a client of its own, which is closed when the provider is shut down.
 
         It says that it is stale when no datafile could be had for three polling intervals.
+
+        Raises:
+            ConfigError: An argument cannot be used.
         """
-        settings = settings or ClientSettings()
+        _checked_s(ready_within_s)
+        settings = settings_from(settings)
         polling = settings.polling
         watch = FreshnessWatch(
             settings.http or KeepAliveHttp(polling.request_timeout_s),
@@ -269,3 +282,13 @@ class TallybookProvider(AbstractProvider):
             self.emit_provider_stale(ProviderEventDetails(message=message))
         else:
             self.emit_provider_ready(ProviderEventDetails())
+
+
+def _checked_s(seconds: object) -> float:
+    is_number = type(seconds) in (int, float)
+    if is_number and 0 <= seconds <= LONGEST_S:  # type: ignore[operator]  # a number
+        return float(seconds)  # type: ignore[arg-type]  # a number
+    raise ConfigError(
+        f"ready_within_s: expected a number, 0 or more, at most {LONGEST_S:g}, "
+        f"found {excerpt(seconds)}"
+    )

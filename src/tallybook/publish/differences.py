@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 from tallybook.model.definition import (
     DefinedFlag,
     DefinedRule,
@@ -131,11 +133,15 @@ def _detail(old: object, new: object) -> str:
 
 def _part(name: str, old: object, new: object) -> str:
     word = name.removesuffix("_ms").replace("_", " ")
-    if name == _HIDDEN or isinstance(old, dict) or is_dataclass(old) or is_dataclass(new):
+    if name == _HIDDEN or isinstance(old, dict) or _has_parts(old) or _has_parts(new):
         return f"{word} changed"
     if name == "traffic" and isinstance(old, int) and isinstance(new, int):
         return f"{word} {_percent(old)} → {_percent(new)}"
     return f"{word} {_shown(old)} → {_shown(new)}"
+
+
+def _has_parts(value: object) -> bool:
+    return is_dataclass(value) or isinstance(value, Struct)
 
 
 def _shown(value: object) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
-from tallybook.client import Client, ClientSettings
+from msgspec.structs import replace
+
+from tallybook.client import Client, ClientSettings, OdpSettings
+from tallybook.client.settings import settings_from
 from tallybook.errors import NotFoundError
 from tallybook.testing.clock import FixedClock
 from tallybook.testing.datafile import DatafileBuilder
@@ -54,7 +56,7 @@ class InMemoryClient(Client):
         self.clock = FixedClock()
         self.letterbox = Letterbox()
         self._builder = DatafileBuilder(datafile, events=events, attributes=attributes)
-        settings = settings or ClientSettings()
+        settings = settings_from(settings)
         super().__init__(
             self._builder.build(),
             settings=replace(
@@ -62,6 +64,8 @@ class InMemoryClient(Client):
                 event_url=_URL,
                 datafile_url=None,
                 http=self.letterbox,
+                cmab=None,
+                odp=OdpSettings(disabled=True),
                 clock_ms=self.clock,
                 delivery=replace(settings.delivery, flush_interval_s=0.0),
             ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final, Self
+
+from msgspec.structs import replace
 
 from tallybook.errors import ConfigError
 from tallybook.model.definition import OFF
 from tallybook.model.project import TOTAL_TRAFFIC, Attribute, EventType, Project
+from tallybook.model.text import excerpt, is_text, plain
 from tallybook.testing.flags import Arm, FlagPlan, equal_split, stable_id, with_flag
 from tallybook.wire.datafile import read_datafile, write_datafile
 
@@ -26,6 +28,7 @@ class DatafileBuilder:
 
     Raises:
         DatafileError: The datafile cannot be read.
+        ConfigError: Events or attributes are no collection of keys.
 
     Example:
         >>> from tallybook import Client
@@ -47,9 +50,9 @@ class DatafileBuilder:
         self._base = _BLANK if datafile is None else read_datafile(datafile)
         self._plans: dict[str, FlagPlan] = {}
         self._builds = 0
-        for key in events:
+        for key in _keys("events", events):
             self.event(key)
-        for key in attributes:
+        for key in _keys("attributes", attributes):
             self.attribute(key)
 
     def event(self, key: str) -> Self:
@@ -160,3 +163,13 @@ class DatafileBuilder:
         with_flag(self._base, plan)  # what is wrong is said here, not when it is built
         self._plans[plan.key] = plan
         return self
+
+
+def _keys(name: str, given: Iterable[str]) -> list[str]:
+    try:
+        keys = None if is_text(given) else list(given)  # a text is a collection of its letters
+        if keys is not None and all(is_text(key) and plain(key).encode() for key in keys):
+            return [plain(key) for key in keys]
+    except Exception:  # noqa: BLE001, S110 - no collection, or one of somebody's own making
+        pass
+    raise ConfigError(f"{name}: expected a list of keys, found {excerpt(given)}")

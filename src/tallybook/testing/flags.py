@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tallybook.errors import ConfigError
 from tallybook.model.project import (
@@ -38,16 +40,14 @@ _EMPTY: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(Struct, frozen=True):
     """A variation: whether it is on, and its variables' values where they differ."""
 
     enabled: bool = True
     variables: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class FlagPlan:
+class FlagPlan(Struct):
     """What was said about one flag so far.
 
     ``split`` is basis points by variation, empty when the flag's own rules decide; ``listed`` is

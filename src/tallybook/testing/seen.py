@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tallybook.model.event import AttributeValue, ConversionEvent, DecisionEvent
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedEvent:
+class TrackedEvent(Struct, frozen=True):
     """A conversion as it reached the server; ``revenue`` is in cents, ``at_ms`` since the epoch."""
 
     event_key: str
@@ -22,8 +22,7 @@ class TrackedEvent:
     uuid: str
 
 
-@dataclass(frozen=True, slots=True)
-class SentDecision:
+class SentDecision(Struct, frozen=True):
     """A decision event as it reached the server."""
 
     flag_key: str | None

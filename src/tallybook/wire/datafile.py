@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from tallybook.errors import DatafileError
+from tallybook.errors import DatafileError, DatafileVersionError
 from tallybook.model.project import Project
+from tallybook.model.text import is_text, plain
 from tallybook.wire.datafile_reading import project_of
 from tallybook.wire.datafile_shapes import DatafileItem
-from tallybook.wire.datafile_writing import datafile_of
 
 VERSIONS: Final = ("2", "3", "4")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -45,10 +45,10 @@ def parse_datafile(text: str | bytes) -> DatafileItem:
         DatafileError: The text is no JSON, a field is missing or has another type than it should,
             or the version is not among ``VERSIONS``.
     """
-    if isinstance(text, str):
-        text = text.removeprefix("\ufeff")
-    elif isinstance(text, bytes):
-        text = text.removeprefix(_BYTE_ORDER_MARK)
+    if is_text(text):
+        text = plain(text).removeprefix("\ufeff")
+    elif issubclass(type(text), bytes):
+        text = bytes.removeprefix(text, _BYTE_ORDER_MARK)  # type: ignore[arg-type]  # they are
     else:
         raise DatafileError("$", f"expected JSON as str or bytes, found {type(text).__name__}")
     try:
@@ -59,7 +59,7 @@ def parse_datafile(text: str | bytes) -> DatafileItem:
         raise DatafileError("$", f"expected a JSON object: {error}") from error
     if item.version not in VERSIONS:
         known = ", ".join(f'"{version}"' for version in VERSIONS)
-        raise DatafileError("$.version", f'expected one of {known}, got "{item.version}"')
+        raise DatafileVersionError("$.version", f'expected one of {known}, got "{item.version}"')
     return item
 
 
@@ -68,6 +68,8 @@ def write_datafile(project: Project) -> bytes:
 
     Experiments of a group stand in their group, after those that have none.
     """
+    from tallybook.wire.datafile_writing import datafile_of  # noqa: PLC0415 - services never write
+
     return _encoder.encode(datafile_of(project))
 
 

@@ -14,14 +14,29 @@ _DEEPEST: Final = 100  # lists in lists; evaluation recurses as deep
 _OPERATORS: Final = ("and", "or", "not")
 
 
-def expression_tree(expression: Any, path: str) -> Condition:
+def check_nesting(conditions: Any, path: str, deepest: int = _DEEPEST) -> None:
+    """Refuse conditions that could not be evaluated; only what passes may be made a tree.
+
+    Raises:
+        DatafileError: Lists are nested in more than ``deepest`` lists.
+    """
+    if not isinstance(conditions, list) or not conditions:
+        return
+    if deepest == 0:
+        raise DatafileError(path, f"conditions may be nested at most {_DEEPEST} lists deep")
+    for operand in conditions:
+        if isinstance(operand, list):
+            check_nesting(operand, path, deepest - 1)
+
+
+def expression_tree(expression: Any) -> Condition:
     """A rule's audience expression, whose leaves are audience ids, as a tree."""
-    return _node(expression, _audience_leaf, path, _DEEPEST)
+    return _node(expression, _audience_leaf)
 
 
-def audience_tree(conditions: Any, path: str) -> Condition:
+def audience_tree(conditions: Any) -> Condition:
     """An audience's conditions, whose leaves are comparisons, as a tree."""
-    return _node(conditions, _comparison_leaf, path, _DEEPEST)
+    return _node(conditions, _comparison_leaf)
 
 
 def explicit_expression(expression: Any) -> Any:
@@ -36,16 +51,14 @@ def explicit_expression(expression: Any) -> Any:
     return ["or", *operands] if operands and isinstance(operands[0], list) else operands
 
 
-def _node(value: Any, leaf: Callable[[Any], Condition], path: str, depth: int) -> Condition:
+def _node(value: Any, leaf: Callable[[Any], Condition]) -> Condition:
     if not isinstance(value, list):
         return leaf(value)
     if not value:
         return Malformed(value)
-    if depth == 0:
-        raise DatafileError(path, f"conditions may be nested at most {_DEEPEST} lists deep")
     has_operator = isinstance(value[0], str) and value[0] in _OPERATORS
     operator, rest = (value[0], value[1:]) if has_operator else ("or", value)
-    operands = tuple([_node(operand, leaf, path, depth - 1) for operand in rest])
+    operands = tuple([_node(operand, leaf) for operand in rest])
     if operator == "not":
         return Not(operands[0] if operands else None)
     if len(operands) == 1:  # the application wraps every condition in several of these

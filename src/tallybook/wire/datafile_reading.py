@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from tallybook.errors import DatafileError
 from tallybook.model.project import (
@@ -21,7 +22,7 @@ from tallybook.model.project import (
     Rollout,
     Variable,
 )
-from tallybook.wire.datafile_conditions import audience_tree
+from tallybook.wire.datafile_conditions import audience_tree, check_nesting
 from tallybook.wire.datafile_rules import (
     Arms,
     experiments_of,
@@ -72,8 +73,8 @@ def project_of(item: DatafileItem) -> Project:
             _flag(flag, f"$.featureFlags[{index}]", known)
             for index, flag in enumerate(item.feature_flags or ())
         ),
-        events=tuple(EventType(e.id, e.key, tuple(e.experiment_ids)) for e in item.events),
-        attributes=tuple(Attribute(a.id, a.key) for a in item.attributes),
+        events=tuple([EventType(e.id, e.key, e.experiment_ids) for e in item.events]),
+        attributes=tuple([Attribute(a.id, a.key) for a in item.attributes]),
         audiences=tuple(_audiences(item)),
         holdouts=tuple(holdouts_of(item, arms)),
         integrations=tuple(
@@ -83,7 +84,7 @@ def project_of(item: DatafileItem) -> Project:
     )
 
 
-class _Known(NamedTuple):
+class _Known(Struct, frozen=True):
     """What flags may refer to, by id."""
 
     rules: Mapping[str, Experiment]
@@ -119,7 +120,8 @@ def _audiences(item: DatafileItem) -> Iterator[Audience]:
         if plain.id not in typed:
             yield _plain_audience(plain, f"$.audiences[{index}].conditions")
     for index, audience in enumerate(item.typed_audiences or ()):
-        tree = audience_tree(audience.conditions, f"$.typedAudiences[{index}].conditions")
+        check_nesting(audience.conditions, f"$.typedAudiences[{index}].conditions")
+        tree = audience_tree(audience.conditions)
         yield Audience(audience.id, audience.name, audience.conditions, tree)
 
 
@@ -128,5 +130,6 @@ def _plain_audience(item: AudienceItem, path: str) -> Audience:
         conditions = msgspec.json.decode(item.conditions)
     except (msgspec.DecodeError, RecursionError) as error:
         raise DatafileError(path, f"expected JSON in the text: {error}") from error
-    tree = audience_tree(conditions, path)
+    check_nesting(conditions, path)
+    tree = audience_tree(conditions)
     return Audience(item.id, item.name, conditions, tree, typed=False)

@@ -1,11 +1,18 @@
-"""Rules of a datafile, wherever they stand: experiments, delivery rules, holdouts."""
+"""Rules of a datafile, wherever they stand: experiments, delivery rules, holdouts.
+
+All of a rule that could be wrong is checked at once; the rule is made when it is first looked into.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
+from msgspec import Struct
+
+from tallybook.model.deferred import DeferredExperiment
 from tallybook.model.project import (
     TOTAL_TRAFFIC,
     Cmab,
@@ -16,7 +23,7 @@ from tallybook.model.project import (
     Rollout,
     Variation,
 )
-from tallybook.wire.datafile_conditions import expression_tree
+from tallybook.wire.datafile_conditions import check_nesting, expression_tree
 from tallybook.wire.datafile_shapes import (
     FEATURE_ROLLOUT,
     DatafileItem,
@@ -28,33 +35,29 @@ from tallybook.wire.datafile_shapes import (
 )
 
 
-class Arms(NamedTuple):
+class Arms(Struct, frozen=True):
     """What a rule's own entry does not say about its variations.
 
-    ``overrides`` are by variation id and ``everyone_else`` by the id of a feature rollout.
+    ``described`` are by variation id and ``everyone_else`` by the id of a feature rollout.
     """
 
-    overrides: Mapping[str, Mapping[str, str]]
+    described: Mapping[str, VariationItem]
     everyone_else: Mapping[str, Sequence[VariationItem]]
 
     @classmethod
     def of(cls, item: DatafileItem) -> Self:
         """Gather them from a datafile."""
-        return cls(_overrides(item), everyone_else_arms(item))
+        return cls(_described(item), everyone_else_arms(item))
 
 
-def _overrides(item: DatafileItem) -> dict[str, dict[str, str]]:
+def _described(item: DatafileItem) -> dict[str, VariationItem]:
     # A variation id stands for one set of values: where rules disagree, the last entry counts.
     rules = chain(
         item.experiments,
         *(rollout.experiments for rollout in item.rollouts or ()),
         *(group.experiments for group in item.groups),
     )
-    return {
-        variation.id: {used.id: used.value for used in variation.variables or ()}
-        for rule in rules
-        for variation in rule.variations
-    }
+    return {variation.id: variation for rule in rules for variation in rule.variations}
 
 
 def everyone_else_arms(item: DatafileItem) -> dict[str, list[VariationItem]]:
@@ -72,14 +75,8 @@ def everyone_else_arms(item: DatafileItem) -> dict[str, list[VariationItem]]:
 
 def experiments_of(items: Sequence[RuleItem], path: str, arms: Arms) -> tuple[Experiment, ...]:
     """Experiments of no group."""
-    return tuple(
-        _rule(item, f"{path}[{index}]", arms, added=_added_to(item, arms))
-        for index, item in enumerate(items)
-    )
-
-
-def _added_to(item: RuleItem, arms: Arms) -> Sequence[VariationItem]:
-    return arms.everyone_else.get(item.id, ()) if item.type == FEATURE_ROLLOUT else ()
+    make = partial(_experiment, arms=arms, group=None)
+    return tuple(_rule(item, f"{path}[{index}]", make) for index, item in enumerate(items))
 
 
 def grouped_experiments_of(
@@ -87,28 +84,47 @@ def grouped_experiments_of(
 ) -> Iterator[Experiment]:
     """Experiments of groups, group by group."""
     for group_index, (item, group) in enumerate(zip(items, groups, strict=True)):
+        make = partial(_experiment, arms=arms, group=group)
         for index, rule in enumerate(item.experiments):
-            path = f"$.groups[{group_index}].experiments[{index}]"
-            yield _rule(rule, path, arms, added=_added_to(rule, arms), group=group)
+            yield _rule(rule, f"$.groups[{group_index}].experiments[{index}]", make, group)
 
 
 def rollouts_of(item: DatafileItem, arms: Arms) -> Iterator[Rollout]:
     """Rollouts with their delivery rules."""
+    make = partial(_made, arms=arms)
     for rollout_index, rollout in enumerate(item.rollouts or ()):
-        rules: dict[
-            str, Experiment
-        ] = {}  # of rules with one id the last counts, in the first's place
-        for index, rule in enumerate(rollout.experiments):
-            path = f"$.rollouts[{rollout_index}].experiments[{index}]"
-            rules[rule.id] = _rule(rule, path, arms)
+        path = f"$.rollouts[{rollout_index}].experiments"
+        # Of rules with one id the last counts, in the first's place.
+        rules = {
+            rule.id: _rule(rule, f"{path}[{index}]", make)
+            for index, rule in enumerate(rollout.experiments)
+        }
         yield Rollout(rollout.id, tuple(rules.values()))
 
 
 def _rule(
+    item: RuleItem, path: str, make: Callable[[RuleItem], Experiment], group: Group | None = None
+) -> Experiment:
+    check_nesting(item.audience_conditions, f"{path}.audienceConditions")
+    return DeferredExperiment.of(item.id, item.key, group, make, item, _cmab(item))
+
+
+def _cmab(item: RuleItem) -> Cmab | None:
+    cmab = item.cmab
+    return None if cmab is None else Cmab(cmab.attribute_ids, cmab.traffic_allocation)
+
+
+def _experiment(item: RuleItem, arms: Arms, group: Group | None) -> Experiment:
+    return _made(item, arms, _added_to(item, arms), group)
+
+
+def _added_to(item: RuleItem, arms: Arms) -> Sequence[VariationItem]:
+    return arms.everyone_else.get(item.id, ()) if item.type == FEATURE_ROLLOUT else ()
+
+
+def _made(
     item: RuleItem,
-    path: str,
     arms: Arms,
-    *,
     added: Sequence[VariationItem] = (),
     group: Group | None = None,
 ) -> Experiment:
@@ -122,27 +138,20 @@ def _rule(
         variations=tuple(_variation(v, arms) for v in chain(_distinct(item.variations), added)),
         allocation=ranges_of(item.traffic_allocation) + rest,
         expression=expression,
-        audience=(
-            None
-            if expression is None
-            else expression_tree(expression, f"{path}.audienceConditions")
-        ),
+        audience=None if expression is None else expression_tree(expression),
         allowlist=item.forced_variations,
         group=group,
         type=item.type,
-        cmab=(
-            None
-            if item.cmab is None
-            else Cmab(tuple(item.cmab.attribute_ids), item.cmab.traffic_allocation)
-        ),
-        audience_ids=tuple(item.audience_ids),
+        cmab=_cmab(item),
+        audience_ids=item.audience_ids,
     )
 
 
 def _expression(item: RuleItem) -> Any:
     # Even an empty expression goes before the ids; empty or absent, the rule is open to everyone.
-    given = item.audience_ids if item.audience_conditions is None else item.audience_conditions
-    return None if given == [] else given
+    written = item.audience_conditions
+    expression = list(item.audience_ids) if written is None else written
+    return None if expression == [] else expression
 
 
 def _distinct(items: Sequence[VariationItem]) -> Iterable[VariationItem]:
@@ -151,12 +160,13 @@ def _distinct(items: Sequence[VariationItem]) -> Iterable[VariationItem]:
 
 
 def _variation(item: VariationItem, arms: Arms) -> Variation:
+    described = arms.described.get(item.id)
     return Variation(
         id=item.id,
         key=item.key,
         enabled=item.feature_enabled or False,
-        overrides=arms.overrides.get(item.id, {}),
-        is_described=item.id in arms.overrides,
+        overrides={used.id: used.value for used in described.variables or ()} if described else {},
+        is_described=described is not None,
     )
 
 
@@ -171,8 +181,9 @@ def holdouts_of(item: DatafileItem, arms: Arms) -> Iterator[Holdout]:
         yield _holdout(holdout, f"$.holdouts[{index}]", arms, rule_ids=None)
     for index, holdout in enumerate(item.local_holdouts or ()):
         if holdout.included_rules is not None:
-            rule_ids = tuple(holdout.included_rules)
-            yield _holdout(holdout, f"$.localHoldouts[{index}]", arms, rule_ids=rule_ids)
+            yield _holdout(
+                holdout, f"$.localHoldouts[{index}]", arms, rule_ids=holdout.included_rules
+            )
 
 
 def remarks_on_holdouts(item: DatafileItem) -> Iterator[str]:
@@ -199,4 +210,5 @@ def _holdout(
         audience_conditions=item.audience_conditions,
         forced_variations={},
     )
-    return Holdout(_rule(rule, path, arms), rule_ids, item.exclude_targeted_deliveries or False)
+    deferred = _rule(rule, path, partial(_made, arms=arms))
+    return Holdout(deferred, rule_ids, item.exclude_targeted_deliveries or False)

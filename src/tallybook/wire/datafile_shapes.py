@@ -2,9 +2,9 @@
 
 Field order is wire order. What is optional has a default and is left out again when written. Fields
 the decision does not need are not named here and are ignored.
-"""
 
-from __future__ import annotations
+Annotations are no text here: the decoder would have to read it at every start of a service.
+"""
 
 from typing import Any, Final
 
@@ -14,8 +14,13 @@ from msgspec import Struct, field
 FEATURE_ROLLOUT: Final = "fr"
 
 
-class _Shape(Struct, omit_defaults=True, rename="camel"):
-    """What all shapes share: names are camelCase on the wire."""
+class _Shape(Struct, omit_defaults=True, rename="camel", gc=False):
+    """What all shapes share: names are camelCase on the wire.
+
+    JSON has no circles, so the garbage collector needs to know of none of these; nor does it keep
+    track of tuples of them, as it would of lists: a large datafile would have it look through
+    thousands more objects, time and again, while it is read and ever after.
+    """
 
 
 class OverrideItem(_Shape, kw_only=True):
@@ -31,7 +36,7 @@ class VariationItem(_Shape, kw_only=True):
     id: str
     key: str
     feature_enabled: bool | None = None
-    variables: list[OverrideItem] | None = None
+    variables: tuple[OverrideItem, ...] | None = None
 
 
 class RangeItem(_Shape, kw_only=True):
@@ -44,7 +49,7 @@ class RangeItem(_Shape, kw_only=True):
 class CmabItem(_Shape, kw_only=True):
     """``cmab`` of an experiment."""
 
-    attribute_ids: list[str]
+    attribute_ids: tuple[str, ...]
     traffic_allocation: int
 
 
@@ -56,9 +61,9 @@ class RuleItem(_Shape, kw_only=True):
     status: str
     layer_id: str
     type: str | None = None
-    variations: list[VariationItem]
-    traffic_allocation: list[RangeItem]
-    audience_ids: list[str]
+    variations: tuple[VariationItem, ...]
+    traffic_allocation: tuple[RangeItem, ...]
+    audience_ids: tuple[str, ...]
     audience_conditions: Any = None
     forced_variations: dict[str, str]
     cmab: CmabItem | None = None
@@ -69,8 +74,8 @@ class GroupItem(_Shape, kw_only=True):
 
     id: str
     policy: str
-    traffic_allocation: list[RangeItem]
-    experiments: list[RuleItem]
+    traffic_allocation: tuple[RangeItem, ...]
+    experiments: tuple[RuleItem, ...]
 
 
 class HoldoutItem(_Shape, kw_only=True):
@@ -79,11 +84,11 @@ class HoldoutItem(_Shape, kw_only=True):
     id: str
     key: str
     status: str
-    variations: list[VariationItem]
-    traffic_allocation: list[RangeItem]
-    audience_ids: list[str]
+    variations: tuple[VariationItem, ...]
+    traffic_allocation: tuple[RangeItem, ...]
+    audience_ids: tuple[str, ...]
     audience_conditions: Any = None
-    included_rules: list[str] | None = None
+    included_rules: tuple[str, ...] | None = None
     exclude_targeted_deliveries: bool | None = None
 
 
@@ -99,7 +104,7 @@ class RolloutItem(_Shape, kw_only=True):
     """``rollouts[]``: delivery rules in order, everyone else last."""
 
     id: str
-    experiments: list[RuleItem]
+    experiments: tuple[RuleItem, ...]
 
 
 class VariableItem(_Shape, kw_only=True):
@@ -118,8 +123,8 @@ class FlagItem(_Shape, kw_only=True):
     id: str
     key: str
     rollout_id: str
-    experiment_ids: list[str]
-    variables: list[VariableItem]
+    experiment_ids: tuple[str, ...]
+    variables: tuple[VariableItem, ...]
 
 
 class EventTypeItem(_Shape, kw_only=True):
@@ -127,7 +132,7 @@ class EventTypeItem(_Shape, kw_only=True):
 
     id: str
     key: str
-    experiment_ids: list[str]
+    experiment_ids: tuple[str, ...]
 
 
 class AttributeKeyItem(_Shape, kw_only=True):
@@ -166,14 +171,14 @@ class DatafileItem(_Shape, kw_only=True):
     anonymize_ip: bool | None = field(name="anonymizeIP", default=None)
     bot_filtering: bool | None = None
     send_flag_decisions: bool | None = None
-    attributes: list[AttributeKeyItem]
-    audiences: list[AudienceItem]
-    typed_audiences: list[TypedAudienceItem] | None = None
-    events: list[EventTypeItem]
-    groups: list[GroupItem]
-    experiments: list[RuleItem]
-    rollouts: list[RolloutItem] | None = None
-    feature_flags: list[FlagItem] | None = None
-    holdouts: list[HoldoutItem] | None = None
-    local_holdouts: list[HoldoutItem] | None = None
-    integrations: list[IntegrationItem] | None = None
+    attributes: tuple[AttributeKeyItem, ...]
+    audiences: tuple[AudienceItem, ...]
+    typed_audiences: tuple[TypedAudienceItem, ...] | None = None
+    events: tuple[EventTypeItem, ...]
+    groups: tuple[GroupItem, ...]
+    experiments: tuple[RuleItem, ...]
+    rollouts: tuple[RolloutItem, ...] | None = None
+    feature_flags: tuple[FlagItem, ...] | None = None
+    holdouts: tuple[HoldoutItem, ...] | None = None
+    local_holdouts: tuple[HoldoutItem, ...] | None = None
+    integrations: tuple[IntegrationItem, ...] | None = None

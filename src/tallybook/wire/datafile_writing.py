@@ -57,34 +57,36 @@ def datafile_of(project: Project) -> DatafileItem:
         anonymize_ip=project.anonymize_ip,
         bot_filtering=project.bot_filtering,
         send_flag_decisions=project.send_flag_decisions,
-        attributes=[AttributeKeyItem(id=a.id, key=a.key) for a in project.attributes],
-        audiences=[
+        attributes=tuple(AttributeKeyItem(id=a.id, key=a.key) for a in project.attributes),
+        audiences=tuple(
             AudienceItem(id=a.id, name=a.name, conditions=_json_text(a.conditions))
             for a in project.audiences
             if not a.typed
-        ],
-        typed_audiences=[
+        ),
+        typed_audiences=tuple(
             TypedAudienceItem(id=a.id, name=a.name, conditions=a.conditions)
             for a in project.audiences
             if a.typed
-        ],
-        events=[
-            EventTypeItem(id=e.id, key=e.key, experiment_ids=list(e.experiment_ids))
+        ),
+        events=tuple(
+            EventTypeItem(id=e.id, key=e.key, experiment_ids=e.experiment_ids)
             for e in project.events
-        ],
-        groups=[_group(group, project) for group in project.groups],
-        experiments=[_experiment(e, project) for e in project.experiments if e.group is None],
-        rollouts=[
-            RolloutItem(id=r.id, experiments=[_rule(rule) for rule in r.rules])
+        ),
+        groups=tuple(_group(group, project) for group in project.groups),
+        experiments=tuple(_experiment(e, project) for e in project.experiments if e.group is None),
+        rollouts=tuple(
+            RolloutItem(id=r.id, experiments=tuple(_rule(rule) for rule in r.rules))
             for r in project.rollouts
-        ],
-        feature_flags=[_flag(flag) for flag in project.flags],
-        holdouts=[_holdout(h) for h in project.holdouts if h.rule_ids is None] or None,
-        local_holdouts=[_holdout(h) for h in project.holdouts if h.rule_ids is not None] or None,
-        integrations=[
+        ),
+        feature_flags=tuple(_flag(flag) for flag in project.flags),
+        holdouts=tuple(_holdout(h) for h in project.holdouts if h.rule_ids is None) or None,
+        local_holdouts=(
+            tuple(_holdout(h) for h in project.holdouts if h.rule_ids is not None) or None
+        ),
+        integrations=tuple(
             IntegrationItem(key=i.key, host=i.host, public_key=i.public_key)
             for i in project.integrations
-        ]
+        )
         or None,
     )
 
@@ -99,7 +101,7 @@ def _holdout(holdout: Holdout) -> HoldoutItem:
         traffic_allocation=rule.traffic_allocation,
         audience_ids=rule.audience_ids,
         audience_conditions=rule.audience_conditions,
-        included_rules=None if holdout.rule_ids is None else list(holdout.rule_ids),
+        included_rules=holdout.rule_ids,
         exclude_targeted_deliveries=holdout.spares_deliveries or None,
     )
 
@@ -109,11 +111,11 @@ def _group(group: Group, project: Project) -> GroupItem:
         id=group.id,
         policy=group.policy,
         traffic_allocation=_ranges(group.allocation),
-        experiments=[
+        experiments=tuple(
             _experiment(e, project)
             for e in project.experiments
             if e.group is not None and e.group.id == group.id
-        ],
+        ),
     )
 
 
@@ -153,16 +155,16 @@ def _rule(rule: Experiment) -> RuleItem:
         status=rule.status,
         layer_id=rule.layer_id,
         type=rule.type,
-        variations=[_variation(variation) for variation in rule.variations],
+        variations=tuple(_variation(variation) for variation in rule.variations),
         traffic_allocation=_ranges(rule.allocation),
-        audience_ids=list(rule.audience_ids),
+        audience_ids=rule.audience_ids,
         audience_conditions=_audience_conditions(rule),
         forced_variations=dict(rule.allowlist),
         cmab=(
             None
             if rule.cmab is None
             else CmabItem(
-                attribute_ids=list(rule.cmab.attribute_ids),
+                attribute_ids=rule.cmab.attribute_ids,
                 traffic_allocation=rule.cmab.traffic,
             )
         ),
@@ -181,15 +183,15 @@ def _variation(variation: Variation) -> VariationItem:
         id=variation.id,
         key=variation.key,
         feature_enabled=variation.enabled,
-        variables=[
+        variables=tuple(
             OverrideItem(id=variable_id, value=value)
             for variable_id, value in sorted(variation.overrides.items())
-        ],
+        ),
     )
 
 
-def _ranges(ranges: Sequence[Range]) -> list[RangeItem]:
-    return [RangeItem(entity_id=r.entity_id, end_of_range=r.end_of_range) for r in ranges]
+def _ranges(ranges: Sequence[Range]) -> tuple[RangeItem, ...]:
+    return tuple(RangeItem(entity_id=r.entity_id, end_of_range=r.end_of_range) for r in ranges)
 
 
 def _flag(flag: Flag) -> FlagItem:
@@ -197,8 +199,8 @@ def _flag(flag: Flag) -> FlagItem:
         id=flag.id,
         key=flag.key,
         rollout_id=flag.rollout_id,
-        experiment_ids=[experiment.id for experiment in flag.experiments],
-        variables=[_variable(variable) for variable in flag.variables],
+        experiment_ids=tuple(experiment.id for experiment in flag.experiments),
+        variables=tuple(_variable(variable) for variable in flag.variables),
     )
 
 

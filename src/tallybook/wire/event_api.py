@@ -67,8 +67,8 @@ class AttributeItem(Struct, kw_only=True, omit_defaults=True):
 class SnapshotItem(Struct, kw_only=True, omit_defaults=True):
     """``visitors[].snapshots[]``: what happened in one moment."""
 
-    decisions: list[DecisionItem] | None = None
     events: list[EventItem]
+    decisions: list[DecisionItem] | None = None
 
 
 class VisitorItem(Struct, kw_only=True, omit_defaults=True):

@@ -1,19 +1,21 @@
 """Event tags as JSON: the reserved ones read, the unusable ones left out and told.
 
 A tag that JSON or a reader of numbers cannot hold costs itself alone. Plain scalars, which is what
-tags nearly always are, take a short way: one look at the types, one encoding.
+tags nearly always are, take a short way in two halves: their text is taken at once
+(``encode_plain``) and looked at when it is sent (:func:`members_of`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any, Final
 
-from msgspec import json
+from msgspec import Struct, json
+
+from tallybook.model.text import is_text, plain
 
 REVENUE: Final = "revenue"  # an integer number of cents
 VALUE: Final = "value"  # anything Python's float takes
@@ -23,11 +25,15 @@ MAX_INTEGER_BITS: Final = 1024  # beyond this an integer is beyond every double 
 
 # Holding None, these keys vanish at any depth: what the Event API's own clients do.
 _VANISH_WHEN_NONE: Final = frozenset({REVENUE, VALUE, "tags", "decisions"})
-_PLAIN: Final = frozenset({str, int, bool})
 _SHORT: Final = 300  # bytes; an integer beyond a double has at least 309 digits
 _KEY_TEXT: Final[Mapping[object, str]] = {True: "true", False: "false", None: "null"}
 
 _encode: Final = json.Encoder().encode
+
+# True for types of plain scalars only; and what takes the text of tags of such types, or raises.
+are_plain: Final[Callable[[Iterable[type]], bool]] = frozenset({str, int, bool, float}).issuperset
+encode_plain: Final[Callable[[Mapping[Any, object]], bytes]] = _encode
+_decode: Final = json.Decoder().decode
 
 
 class Flaw(StrEnum):
@@ -44,8 +50,7 @@ class Flaw(StrEnum):
     ATTRIBUTE_RESERVED = "attribute_reserved"
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """One ``flaw`` of one tag or attribute, by its ``key`` as text."""
 
     flaw: Flaw
@@ -53,6 +58,18 @@ class Remark:
 
 
 Remarks = tuple[Remark, ...]
+
+_NO_REMARKS: Final[Remarks] = ()
+
+
+class _Counted(Struct):
+    """The tags that count by themselves."""
+
+    revenue: Any = None
+    value: Any = None
+
+
+_decode_counted: Final = json.Decoder(_Counted).decode
 
 
 class _UnsendableError(Exception):
@@ -70,46 +87,60 @@ def write_tags(tags: Mapping[Any, object]) -> tuple[bytes, Remarks]:
     Returns:
         The JSON text, and what had to be left out or could not be read.
     """
-    kept = tags
-    text = _plain_text(tags)
-    remarks: list[Remark] = []
-    if text is None:
-        kept, remarks = _sendable(tags)
-        text = _encode(kept)
-    members = b',"tags":' + text
-    if VALUE in kept:
-        members = _value_member(kept[VALUE], remarks) + members
-    if REVENUE in kept:
-        members = _revenue_member(kept[REVENUE], remarks) + members
-    return members, tuple(remarks)
+    text = text_of(tags)
+    return _written(*_sendable(tags)) if text is None else members_of(text)
 
 
-def _plain_text(tags: Mapping[Any, object]) -> bytes | None:
+def text_of(tags: Mapping[Any, object]) -> bytes | None:
+    """The text of tags, for :func:`members_of`, ``None`` unless all are plain."""
     try:
-        for key, value in tags.items():
-            kind = type(value)
-            if kind is float:
-                if value - value != 0.0:  # type: ignore[operator]  # an infinity or NaN
-                    return None
-            elif kind not in _PLAIN:
-                return None
-            if type(key) is not str:
-                return None
-        text = _encode(tags)
-    except (UnicodeEncodeError, RuntimeError, ValueError):
-        return None  # a lone surrogate, a dict that another thread is changing, 4,300 digits
-    if len(text) > _SHORT and any(_is_beyond_double(value) for value in tags.values()):
+        return encode_plain(tags) if are_plain(map(type, tags.values())) else None
+    except Exception:  # noqa: BLE001 - a lone surrogate, an odd key, another thread's change
         return None
-    return text
+
+
+def members_of(text: bytes) -> tuple[bytes, Remarks]:
+    """What :func:`write_tags` returns, of tags that were plain when their ``text`` was taken.
+
+    No text stands for no tags at all.
+    """
+    if not text:
+        return b"", _NO_REMARKS
+    if len(text) > _SHORT or text.find(b"null") >= 0:  # twice as fast as ``in``
+        tags = _decode(text)
+        if any(value is None or _is_beyond_double(value) for value in tags.values()):
+            # A number without end is written as null, and nothing else is.
+            given = {key: math.nan if value is None else value for key, value in tags.items()}
+            return _written(*_sendable(given))
+    counted = _decode_counted(text)
+    revenue, value = counted.revenue, counted.value
+    if type(revenue) is int and type(value) is float:  # what both should be
+        return b',"revenue":%d,"value":%b,"tags":%b' % (revenue, _encode(value), text), _NO_REMARKS
+    return _with_counted(text, revenue, value, [])
 
 
 def _is_beyond_double(value: object) -> bool:
     return isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS
 
 
+def _written(kept: dict[str, object], remarks: list[Remark]) -> tuple[bytes, Remarks]:
+    return _with_counted(_encode(kept), kept.get(REVENUE), kept.get(VALUE), remarks)
+
+
+def _with_counted(
+    text: bytes, revenue: object, value: object, remarks: list[Remark]
+) -> tuple[bytes, Remarks]:
+    members = b',"tags":' + text
+    if value is not None:
+        members = _value_member(value, remarks) + members
+    if revenue is not None:
+        members = _revenue_member(revenue, remarks) + members
+    return members, tuple(remarks) if remarks else _NO_REMARKS
+
+
 def _revenue_member(revenue: object, remarks: list[Remark]) -> bytes:
     if type(revenue) is int:
-        return b',"revenue":' + _encode(revenue)
+        return b',"revenue":%d' % revenue
     remarks.append(Remark(Flaw.REVENUE_NOT_CENTS, REVENUE))
     return b""
 
@@ -153,7 +184,7 @@ def _printable(key: object) -> str:
 
 
 def _key_text(key: object) -> str:
-    if isinstance(key, str):
+    if is_text(key):
         return _text(key)
     if key is None or isinstance(key, bool):
         return _KEY_TEXT[key]
@@ -166,7 +197,7 @@ def _key_text(key: object) -> str:
 
 def _text(value: str) -> str:
     try:
-        return value.encode().decode()
+        return plain(value).encode().decode()
     except UnicodeEncodeError:
         raise _UnsendableError(Flaw.NOT_TEXT) from None
 
@@ -195,10 +226,10 @@ class _Cleaning:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise _UnsendableError(Flaw.TOO_LARGE)
-        if value is None or isinstance(value, bool):
+        if value is None or type(value) is bool:
             return value
         for kind, convert in _SCALARS:
-            if isinstance(value, kind):
+            if issubclass(type(value), kind):  # what a stand-in says of itself does not count
                 return convert(value)
         if depth >= MAX_DEPTH:
             raise _UnsendableError(Flaw.TOO_DEEP)

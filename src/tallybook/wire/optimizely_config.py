@@ -60,7 +60,7 @@ def describe_datafile(text: str | bytes) -> OptimizelyConfig:
             for flag in flags
         },
         attributes=[OptimizelyAttribute(a.id, a.key) for a in item.attributes],
-        events=[OptimizelyEvent(e.id, e.key, e.experiment_ids) for e in item.events],
+        events=[OptimizelyEvent(e.id, e.key, list(e.experiment_ids)) for e in item.events],
         audiences=audiences,
         datafile=text if isinstance(text, str) else text.decode("utf-8-sig"),
     )

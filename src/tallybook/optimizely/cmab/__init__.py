@@ -1,0 +1,1 @@
+"""Contextual bandits, where the official SDK keeps them."""

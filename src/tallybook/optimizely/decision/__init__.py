@@ -1,0 +1,1 @@
+"""What ``decide`` takes and answers, where the official SDK keeps it."""

@@ -1,0 +1,1 @@
+"""Events on their way out: what they are, and who takes them."""

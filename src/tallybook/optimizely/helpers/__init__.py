@@ -1,0 +1,1 @@
+"""Names and settings, where the official SDK keeps them."""

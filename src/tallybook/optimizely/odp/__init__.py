@@ -1,0 +1,1 @@
+"""The customer data platform, where the official SDK keeps it."""

@@ -1,0 +1,1 @@
+"""Tallybook against the official Python SDK, side by side in one run: ``python -m benchmarks``."""

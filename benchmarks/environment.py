@@ -1,0 +1,54 @@
+"""What measuring processes inherit, and what a result has to say of where it was made."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+_UNWANTED: Final = ("_proxy", "pythondontwritebytecode", "pythonprofileimporttime")
+_PACKAGES: Final = ("optimizely-sdk", "tallybook", "msgspec", "mmh3", "urllib3", "requests")
+
+
+def clean() -> dict[str, str]:
+    """This process's environment without what would send local requests elsewhere, or slow it."""
+    return {k: v for k, v in os.environ.items() if not k.lower().endswith(_UNWANTED)}
+
+
+def described() -> Mapping[str, str]:
+    """The machine and the packages, by what they are; no names of hosts, no paths."""
+    return {
+        "machine": f"{os.cpu_count()} CPUs, {platform.system()} {platform.machine()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        **{name: version(name) for name in _PACKAGES},
+    }
+
+
+def dependencies(distribution: str) -> set[str]:
+    """All that comes with a distribution, directly or not, without extras."""
+    found: set[str] = set()
+    to_ask = [distribution]
+    while to_ask:
+        for text in _requirements(to_ask.pop()):
+            requirement = Requirement(text)
+            name = canonicalize_name(requirement.name)
+            if name not in found and _applies(requirement):
+                found.add(name)
+                to_ask.append(name)
+    return found
+
+
+def _requirements(distribution: str) -> list[str]:
+    try:
+        return requires(distribution) or []
+    except PackageNotFoundError:
+        return []
+
+
+def _applies(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})

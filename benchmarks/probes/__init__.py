@@ -1,0 +1,1 @@
+"""What is measured: functions that make one contender work, in a fresh process."""

@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly lint types arch docs format clean
+.PHONY: help demo test nightly bench lint types arch docs format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +35,15 @@ test: $(VENV)/.installed-dev ## set up, then run every test
 
 nightly: $(VENV)/.installed-dev ## 100,000 random calls held against the official SDK, from a new seed a day
 	TALLYBOOK_COMPARISONS=100000 TALLYBOOK_SEED=$$(date +%j000) \
-	  $(BIN)/python -m pytest tests/differential/test_client_against_official.py -q -s $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest tests/differential/test_client_against_official.py \
+	  tests/differential/test_drop_in_against_official.py -q -s $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-dev ## measure against the official SDK; BENCH_ARGS=--full takes half an hour
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-dev ## formatting and lint
-	$(BIN)/ruff format --check src tests docs examples
-	$(BIN)/ruff check src tests docs examples
+	$(BIN)/ruff format --check src tests typing_tests docs examples benchmarks
+	$(BIN)/ruff check src tests typing_tests docs examples benchmarks
 
 types: $(VENV)/.installed-dev ## strict types
 	$(BIN)/mypy
@@ -50,8 +55,8 @@ docs: $(VENV)/.installed-dev ## write the pages that follow from the code
 	$(BIN)/python docs/generate.py
 
 format: $(VENV)/.installed-dev ## format and fix what can be fixed
-	$(BIN)/ruff format src tests docs examples
-	$(BIN)/ruff check --fix src tests docs examples
+	$(BIN)/ruff format src tests typing_tests docs examples benchmarks
+	$(BIN)/ruff check --fix src tests typing_tests docs examples benchmarks
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import doctest
 import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pages import FENCE, ROOT, blocks, fences, follow, is_as_shown, name, shown
 from tallybook import Client, ClientSettings, DecideOption, NotificationType, UserContext
 from tallybook.client import DeliverySettings, PollingSettings
 from tallybook.deliver.tally import DeliveryStats, Refusal
 from tallybook.model.metric import Aggregator, Scope, SegmentRule, Tier
 from tallybook.wire.event_tags import Flaw
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "tallybook"
+CLIENT = """
+from tallybook import Client
+
+client = Client(sdk_key="prod-key", server_url="http://127.0.0.1:8080")
+assert client.wait_until_ready(10)
+"""
+LAKE = """
+from tallybook.lake.tables import Lake
+from tallybook.model.event import Arrival, Received
+from tallybook.wire.batch_reader import read_batch
+
+event = b'{"entity_id": "7", "key": "purchase", "uuid": "a", "timestamp": 1760000000000}'
+visitor = b'{"visitor_id": "user123", "snapshots": [{"events": [%b]}]}' % event
+batch = read_batch(b'{"account_id": "1", "visitors": [%b]}' % visitor)
+Lake("tallybook-data/lake").commit([Received(Arrival(0), batch)], app_id="log", number=1)
+"""
+# What a page takes for granted.
+GIVEN = {
+    "README.md": f"{CLIENT}def show_the_new_checkout():\n    pass\n",
+    "docs/decisions/0004-one-synchronous-sdk-with-a-journal.md": CLIENT,
+    "docs/reference/lake.md": LAKE,
+}
+# Pages whose examples need a framework, a real server or a test runner have a test of their own.
+RUN_ELSEWHERE = {
+    "docs/tutorial.md": "test_tutorial.py",
+    "docs/how-to/celery.md": "test_how_to_frameworks.py",
+    "docs/how-to/django.md": "test_how_to_frameworks.py",
+    "docs/how-to/fastapi.md": "test_how_to_frameworks.py",
+    "docs/how-to/flask.md": "test_how_to_frameworks.py",
+    "docs/how-to/gunicorn.md": "test_how_to_frameworks.py",
+    "docs/how-to/serverless.md": "test_how_to_frameworks.py",
+    "docs/how-to/move-from-optimizely.md": "test_how_to_moving.py",
+    "docs/how-to/openfeature.md": "test_how_to_openfeature.py",
+    "docs/how-to/test-your-code.md": "test_how_to_testing.py",
+}
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FOLDERS = (ROOT / "docs", ROOT / "examples")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for f in FOLDERS for page in f.rglob("*.md"))])
+PROGRAMS = [page for page in PAGES if fences(page, "python")]
+RUN_HERE = [page for page in PROGRAMS if name(page) not in RUN_ELSEWHERE]
 
 MAP_LINE = re.compile(r"^\| `([\w./]+\.(?:py|sql))` \| \S.* \|$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def fences(page: Path, language: str) -> list[str]:
-    found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [body for kind, body in found if kind == language]
 
 
 def headings(page: Path) -> list[tuple[str, str]]:
@@ -87,7 +115,7 @@ def test_the_architecture_names_every_room_and_every_noun() -> None:
 
 def test_the_sdk_reference_names_everything_a_user_can_set_or_call() -> None:
     settings = (ClientSettings, DeliverySettings, PollingSettings, DeliveryStats)
-    names = [f.name for kind in settings for f in dataclasses.fields(kind)]
+    names = [f.name for kind in settings for f in msgspec.structs.fields(kind)]
     choices = [str(c.value) for kind in (DecideOption, Refusal, Flaw) for c in kind]
 
     words = [*names, *choices, *(kind.name for kind in NotificationType)]
@@ -145,6 +173,32 @@ def test_every_example_is_well_formed(page: Path) -> None:
         ast.parse(block)
     for block in fences(page, "json"):
         json.loads(block)
+
+
+@pytest.mark.parametrize("page", RUN_HERE, ids=name)
+def test_every_program_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
+    printed = follow(page, tmp_path, GIVEN.get(name(page), ""))
+
+    assert is_as_shown(printed, shown(page)), printed
+
+
+def test_a_program_that_is_not_run_here_is_run_by_a_test_that_names_its_page() -> None:
+    assert sorted(set(RUN_ELSEWHERE) - {name(page) for page in PROGRAMS}) == []
+    for page, test in RUN_ELSEWHERE.items():
+        named = rf"[\"/ ]{re.escape(Path(page).stem)}(\.md)?\""
+        assert re.search(named, (ROOT / "tests" / test).read_text(encoding="utf-8")), page
+
+
+def test_what_is_given_is_given_to_programs_that_are_run_here() -> None:
+    assert sorted(set(GIVEN) - {name(page) for page in RUN_HERE}) == []
+
+
+@pytest.mark.parametrize("page", PROGRAMS, ids=name)
+def test_what_is_shown_as_printed_follows_what_prints_it(page: Path) -> None:
+    before = [("", ""), *blocks(page)]
+    outputs = [number for number, (kind, _) in enumerate(blocks(page)) if kind == "output"]
+
+    assert [n for n in outputs if before[n][0] != "python"] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -134,7 +134,11 @@ def _handler(sink: Sink) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # who asked went away
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Captured(self.command, self.path, headers, body, self.client_address)
             answer = sink.take(request)
@@ -145,8 +149,8 @@ def _handler(sink: Sink) -> type[BaseHTTPRequestHandler]:
                 return
             self.send_response(answer.status)
             has_body = answer.status not in (204, 304)
-            length = {"Content-Length": str(len(answer.body))} if has_body else {}
-            for name, value in {**answer.headers, **length}.items():
+            of_body = {"Content-Length": str(len(answer.body))} if has_body else {}
+            for name, value in {**answer.headers, **of_body}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer.body if has_body else b"")

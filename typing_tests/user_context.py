@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, assert_type
 
 from tallybook import (
@@ -26,6 +27,7 @@ def make(client: Client, anything: object, perhaps: str | None) -> None:
     assert_type(client.create_user_context("user", anything), UserContext | None)
     assert_type(client.create_user_context("user", ["logged_in"]), UserContext | None)
 
+    assert_type(client.create_user_context("user", MappingProxyType({"age": 30})), UserContext | None)
     client.create_user_context()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     client.create_user_context(anything).decide("flag")  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -58,6 +60,7 @@ def decide(user: UserContext) -> None:
     user.decide(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     user.decide(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     user.decide("flag", 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    user.decide("flag", ("INCLUDE_REASONS",))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     user.decide("flag", {"INCLUDE_REASONS"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     DecideOption.INCLUDE_ALL  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     user.decide_for_keys([5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]

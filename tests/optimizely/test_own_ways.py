@@ -32,6 +32,10 @@ def polling(sdk: Sdk, url: str, **options: Any) -> Any:
     return sdk.module("config_manager").PollingConfigManager(url=url, **options)
 
 
+def pollers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == THREAD_NAME}
+
+
 def eventually(is_so: Any) -> bool:
     deadline = time.monotonic() + 10
     while not is_so() and time.monotonic() < deadline:
@@ -142,6 +146,7 @@ def test_a_config_of_a_bad_datafile_is_not_made(ours: Sdk, text: str, error: str
 
 def test_a_manager_that_nobody_has_polls_no_more(ours: Sdk) -> None:
     with Sink(otherwise=Answer(200, TEXT.encode())) as sink:
+        before = pollers()
         manager = polling(ours, sink.url, update_interval=0.02)
         client = client_of(ours, config_manager=manager)
         user = client.create_user_context("user")
@@ -152,7 +157,7 @@ def test_a_manager_that_nobody_has_polls_no_more(ours: Sdk) -> None:
         assert user.decide("tested", ["DISABLE_DECISION_EVENT"]).enabled
         del user
         assert eventually(lambda: gc.collect() >= 0 and gone() is None)
-        assert eventually(lambda: THREAD_NAME not in [t.name for t in threading.enumerate()])
+        assert eventually(lambda: pollers() <= before)
         asked = len(sink.requests)
         time.sleep(0.1)
         assert len(sink.requests) == asked

@@ -153,6 +153,16 @@ def test_an_experiment_is_read_whole() -> None:
     )
 
 
+def test_a_bandit_without_anything_is_none() -> None:
+    assert read_datafile(minimal(experiments=[rule(cmab={})])).experiments[0].cmab is None
+
+
+@pytest.mark.parametrize("half", [{"attributeIds": []}, {"trafficAllocation": 5000}])
+def test_half_a_bandit_is_a_fault(half: dict[str, object]) -> None:
+    with pytest.raises(DatafileError, match=r"\$\.experiments\[0\]\.cmab: .*one of them"):
+        read_datafile(minimal(experiments=[rule(cmab=half)]))
+
+
 def test_reading_checks_rules_and_makes_none() -> None:
     project = read_datafile(json.dumps(datafile()))
     delivery = [rule for rollout in project.rollouts for rule in rollout.rules]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tallybook.client.client import Client
-from tallybook.client.context import Decision, DecisionContext, ForcedDecision, UserContext
+from tallybook.client.context import Decision, UserContext
 from tallybook.client.diagnostics import ErrorHandler
+from tallybook.client.forced import DecisionContext, ForcedDecision
 from tallybook.client.memories import UserProfileService
 from tallybook.client.service_settings import CmabSettings, OdpSettings
 from tallybook.client.settings import ClientSettings

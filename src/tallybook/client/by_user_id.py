@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tallybook.client.calls import Calls
 
-Attributes = Mapping[str, object] | None
+Attributes = dict[str, Any] | None
 
 
 class CallsByUserId:
@@ -19,8 +18,8 @@ class CallsByUserId:
         self,
         event_key: str,
         user_id: str,
-        attributes: Mapping[str, object] | None = None,
-        event_tags: Mapping[str, object] | None = None,
+        attributes: Attributes = None,
+        event_tags: dict[str, Any] | None = None,
     ) -> None:
         """Record a conversion without a user context; see :meth:`UserContext.track_event`."""
         self._calls.tracker.track(event_key, user_id, attributes, event_tags)

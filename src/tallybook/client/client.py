@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack, overload
 
 from msgspec.structs import replace
 
@@ -114,7 +114,7 @@ class Client(CallsByUserId):
 
     @overload
     def create_user_context(
-        self, user_id: str, attributes: Mapping[str, object] | None = None
+        self, user_id: str, attributes: dict[str, Any] | None = None
     ) -> UserContext: ...
     @overload
     def create_user_context(

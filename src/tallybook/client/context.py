@@ -10,34 +10,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, Self, overload
+from typing import Any, Protocol, Self, overload
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tallybook.client.arguments import place_of, segments_of, variation_of
+from tallybook.client.forced import DecisionContext, ForcedDecision
 from tallybook.client.qualifying import is_callback, on_thread, options_of
-from tallybook.client.user_state import UserState
+from tallybook.client.user_state import CHANGES, UserState
 from tallybook.decide.matchers import is_in_segment
-from tallybook.deliver.process import tell_of_forks
-from tallybook.model.decision import Visitor
+from tallybook.model.customer_data import SegmentOption
+from tallybook.model.decision import DecideOption, Visitor
 from tallybook.model.reason import Reason, ReasonKind
 from tallybook.model.text import is_text, plain
 
-Options = Sequence[str]
-
-
-class DecisionContext(Struct, frozen=True):
-    """What a forced decision is for: a flag, or one rule of it."""
-
-    flag_key: str
-    rule_key: str | None = None
-
-
-class ForcedDecision(Struct, frozen=True):
-    """The variation that is forced."""
-
-    variation_key: str
+Options = list[DecideOption] | list[str]
+SegmentOptions = list[SegmentOption] | list[str]
 
 
 class Decision(Struct, frozen=True):
@@ -109,24 +98,6 @@ class Answers(Protocol):
         ...
 
 
-class _ChangeLock:
-    """Held for the moment in which a context is changed.
-
-    One for all contexts, since they are many and their changes are few and short; renewed in a
-    forked child, whose parent's may be held for ever.
-    """
-
-    def __init__(self) -> None:
-        self.begin_in_child()
-        tell_of_forks(self)
-
-    def begin_in_child(self) -> None:
-        self.lock = threading.RLock()
-
-
-CHANGES: Final = _ChangeLock()
-
-
 class UserContext:
     """A user of the service, with the attributes known of them.
 
@@ -181,7 +152,7 @@ class UserContext:
         copy = self._copy()
         return self._answers.decide_all(copy, copy._state, options)  # noqa: SLF001 - its own class
 
-    def track_event(self, event_key: str, event_tags: Mapping[str, object] | None = None) -> None:
+    def track_event(self, event_key: str, event_tags: dict[str, Any] | None = None) -> None:
         """Record that the user did something: one call a conversion, however many rules use it.
 
         Args:
@@ -254,14 +225,14 @@ class UserContext:
 
     @overload
     def fetch_qualified_segments(
-        self, callback: None = None, options: Options | None = None
+        self, callback: None = None, options: SegmentOptions | None = None
     ) -> bool: ...
     @overload
     def fetch_qualified_segments(
-        self, callback: Callable[[bool], Any], options: Options | None = None
+        self, callback: Callable[[bool], Any], options: SegmentOptions | None = None
     ) -> threading.Thread: ...
     def fetch_qualified_segments(
-        self, callback: Callable[[bool], Any] | None = None, options: Options | None = None
+        self, callback: Callable[[bool], Any] | None = None, options: SegmentOptions | None = None
     ) -> bool | threading.Thread:
         """Ask the customer data platform which segments the user is in. This waits for the network.
 
@@ -276,7 +247,7 @@ class UserContext:
             return self._fetch(options)
         return on_thread(lambda: self._fetch(options), callback, self._answers.logger)
 
-    async def afetch_qualified_segments(self, options: Options | None = None) -> bool:
+    async def afetch_qualified_segments(self, options: SegmentOptions | None = None) -> bool:
         """:meth:`fetch_qualified_segments` for a coroutine; the event loop goes on meanwhile."""
         import asyncio  # noqa: PLC0415 - 40 ms that only its users pay
 

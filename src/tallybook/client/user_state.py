@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from tallybook.client.revision import Revision
+from tallybook.deliver.process import tell_of_forks
 from tallybook.model.decision import Visitor
 from tallybook.model.text import plain
+
+
+class _ChangeLock:
+    """Held for the moment in which a context is changed.
+
+    One for all contexts, since they are many and their changes are few and short; renewed in a
+    forked child, whose parent's may be held for ever.
+    """
+
+    def __init__(self) -> None:
+        self.begin_in_child()
+        tell_of_forks(self)
+
+    def begin_in_child(self) -> None:
+        self.lock = threading.RLock()
+
+
+CHANGES: Final = _ChangeLock()
 
 
 class Written(Struct, frozen=True):

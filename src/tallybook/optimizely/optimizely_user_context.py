@@ -10,8 +10,9 @@ from typing import Any, NewType, Protocol, Self, cast
 from msgspec.structs import replace
 
 from tallybook.client.calls import Calls
-from tallybook.client.context import CHANGES, DecisionContext, ForcedDecision, Options, UserContext
-from tallybook.client.user_state import state_of
+from tallybook.client.context import Options, UserContext
+from tallybook.client.forced import DecisionContext, ForcedDecision
+from tallybook.client.user_state import CHANGES, state_of
 from tallybook.optimizely._askable import askable
 from tallybook.optimizely._logging import Logger
 from tallybook.optimizely.decision.optimizely_decision import OptimizelyDecision

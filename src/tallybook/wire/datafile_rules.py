@@ -111,7 +111,9 @@ def _rule(
 
 def _cmab(item: RuleItem) -> Cmab | None:
     cmab = item.cmab
-    return None if cmab is None else Cmab(cmab.attribute_ids, cmab.traffic_allocation)
+    if cmab is None or cmab.attribute_ids is None or cmab.traffic_allocation is None:
+        return None
+    return Cmab(cmab.attribute_ids, cmab.traffic_allocation)
 
 
 def _experiment(item: RuleItem, arms: Arms, group: Group | None) -> Experiment:

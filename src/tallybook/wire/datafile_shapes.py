@@ -47,10 +47,14 @@ class RangeItem(_Shape, kw_only=True):
 
 
 class CmabItem(_Shape, kw_only=True):
-    """``cmab`` of an experiment."""
+    """``cmab`` of an experiment; an empty object is as good as none."""
 
-    attribute_ids: tuple[str, ...]
-    traffic_allocation: int
+    attribute_ids: tuple[str, ...] | None = None
+    traffic_allocation: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.attribute_ids is None) is not (self.traffic_allocation is None):
+            raise ValueError("expected attributeIds and trafficAllocation, found one of them")
 
 
 class RuleItem(_Shape, kw_only=True):

@@ -31,7 +31,7 @@ demo: $(VENV)/.installed ## set up, then send traffic with a known truth and sho
 
 test: $(VENV)/.installed-dev ## set up, then run every test
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
 
 nightly: $(VENV)/.installed-dev ## 100,000 random calls held against the official SDK, from a new seed a day
 	TALLYBOOK_COMPARISONS=100000 TALLYBOOK_SEED=$$(date +%j000) \

@@ -24,15 +24,18 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; 0 when everything was measured."""
     options = _parser().parse_args(arguments)
     measured = {}
+    failures = []
     with running() as sink_url:
         for name in options.only or PROBES:
             effort = _effort(PROBES[name], options)
             try:
                 measured[name] = measure(name, available(), effort, sink_url, _say)
             except ProbeError as error:
-                print(f"benchmarks: {error}", file=sys.stderr)
-                return 1
+                failures.append(error)
     print(report.table(measured))
+    if failures:  # what was measured is shown, but it is no whole result
+        _say("\n".join(f"benchmarks: {failure}" for failure in failures))
+        return 1
     is_whole = not (options.only or options.rounds or options.scale != 1)
     results = options.results or (RESULTS if is_whole else None)
     if results:

@@ -26,6 +26,7 @@ _NO_TIME_S: Final = 3_600.0  # longer than any measurement: batches go out by si
 _AMPLE_EVENTS: Final = 10**6
 _AMPLE_BYTES: Final = 2**31
 _PATIENCE_S: Final = 120.0
+_STANDSTILL_S: Final = 15.0  # longer than the official dispatcher's timeout
 _LOOK_AGAIN_S: Final = 0.001
 
 
@@ -169,11 +170,13 @@ class _Forward:
         return self._requests * self._batch_size
 
     def settle(self, events: int) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while self.delivered() < events:
+        delivered, deadline = self.delivered(), time.monotonic() + _STANDSTILL_S
+        while delivered < events:
             if time.monotonic() > deadline:
-                raise LostError(f"{self.delivered()} of {events} events were delivered")
+                raise LostError(f"{delivered} of {events} events were delivered")
             time.sleep(_LOOK_AGAIN_S)
+            if delivered != self.delivered():
+                delivered, deadline = self.delivered(), time.monotonic() + _STANDSTILL_S
 
 
 class Native:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, files, requires, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
+from venv import EnvBuilder
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -41,6 +44,34 @@ def dependencies(distribution: str) -> set[str]:
                 found.add(name)
                 to_ask.append(name)
     return found
+
+
+def alone(distribution: str, folder: Path) -> Path:
+    """The interpreter of a new virtual environment: a distribution, what comes with it, no more.
+
+    Packages are links to those that are installed here.
+    """
+    EnvBuilder(symlinks=True).create(folder)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for name in (distribution, *dependencies(distribution)):
+        for source in _installed(name):
+            (packages / source.name).symlink_to(source)
+    return folder / "bin" / "python"
+
+
+def _installed(distribution: str) -> set[Path]:
+    """The packages, modules and metadata of a distribution."""
+    listed = {
+        Path(str(file.locate())).parents[len(file.parts) - 2]
+        if len(file.parts) > 1
+        else file.locate()
+        for file in files(distribution) or ()
+        if file.parts[0] not in ("..", "__pycache__")
+    }
+    source = find_spec(distribution)  # of one that is installed editably
+    if source and source.submodule_search_locations:
+        listed.add(Path(source.submodule_search_locations[0]))
+    return {Path(str(path)) for path in listed if not str(path).endswith(".pth")}
 
 
 def _requirements(distribution: str) -> list[str]:

@@ -125,6 +125,7 @@ ROWS: Final = (
     ),
     Row("the same, p99", "wait", "p99_us", "µs"),
     Row("the same, p50", "wait", "p50_us", "µs"),
+    Row("the same, events that did not arrive", "wait", "lost", ""),
     Row(
         "user context + `track_event`, each event a new user, caller's thread",
         *("track_event", "create_and_track_us", "µs"),

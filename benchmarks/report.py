@@ -138,8 +138,10 @@ which goal the median reaches, if any; rows without a goal are for information.
   that of all threads. The official SDK runs its default event processor with batches of 100 and its
   own dispatcher, given the sink's address.
 - The caller's percentiles are by the clock, of calls paced at 1,000 a second, with batches of each
-  SDK's default size: 10 for the official event processor, 100 for Tallybook.
-- Starting is by the clock: a process that does it, less a process that does nothing, in turn.
+  SDK's default size: 10 for the official event processor, 100 for Tallybook. The official one drops
+  what its queue of 1,000 has no room for.
+- Starting is by the clock: a process that does it, less a process that does nothing, in turn, each
+  in a virtual environment that holds the SDK and its own dependencies.
 - Memory is the resident size a client adds to a process that has one already, after a `decide_all`.
 
 Rounds and their sizes: {efforts}.

@@ -27,7 +27,9 @@ def make(client: Client, anything: object, perhaps: str | None) -> None:
     assert_type(client.create_user_context("user", anything), UserContext | None)
     assert_type(client.create_user_context("user", ["logged_in"]), UserContext | None)
 
-    assert_type(client.create_user_context("user", MappingProxyType({"age": 30})), UserContext | None)
+    assert_type(
+        client.create_user_context("user", MappingProxyType({"age": 30})), UserContext | None
+    )
     client.create_user_context()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     client.create_user_context(anything).decide("flag")  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
 

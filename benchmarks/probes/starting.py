@@ -1,10 +1,13 @@
-"""What starting a service costs: a process that does it, by the clock, less one that does not."""
+"""What starting a service costs: a process that does it, by the clock, less one that does not.
+
+Each SDK is in a virtual environment with its own dependencies only: packages import what they find
+beside them, and what this project is developed with is not what a service has.
+"""
 
 from __future__ import annotations
 
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,7 +16,7 @@ from typing import Final
 
 from benchmarks.contenders import DROP_IN, NATIVE, OFFICIAL
 from benchmarks.datafiles import SMALL, datafile
-from benchmarks.environment import clean, dependencies
+from benchmarks.environment import alone, clean, dependencies
 from benchmarks.task import Figures, Task
 from benchmarks.visitors import visitors
 
@@ -41,24 +44,31 @@ def start(task: Task) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "datafile.json"
         path.write_text(datafile(SMALL))
+        python = alone(_distribution(task), Path(folder) / "venv")
         return {
-            "import_ms": _median_ms(imported, path, task.size),
-            "first_decision_ms": _median_ms(imported + first_decision, path, task.size),
+            "import_ms": _median_ms(python, imported, path, task.size),
+            "first_decision_ms": _median_ms(python, imported + first_decision, path, task.size),
         }
 
 
 def depend(task: Task) -> Figures:
     """How many packages come along, the drop-in face's being those of its distribution."""
-    name = _DISTRIBUTIONS.get(task.contender_name, _DISTRIBUTIONS[NATIVE])
-    return {"dependencies": len(dependencies(name))}
+    return {"dependencies": len(dependencies(_distribution(task)))}
 
 
-def _median_ms(code: str, path: Path, times: int) -> float:
-    _run_ms(code, path)  # compiles what nobody has imported before
-    return statistics.median(_run_ms(code, path) - _run_ms(_NOTHING, path) for _ in range(times))
+def _distribution(task: Task) -> str:
+    return _DISTRIBUTIONS.get(task.contender_name, _DISTRIBUTIONS[NATIVE])
 
 
-def _run_ms(code: str, path: Path) -> float:
+def _median_ms(python: Path, code: str, path: Path, times: int) -> float:
+    _run_ms(python, code, path)  # compiles what nobody has imported before
+    return statistics.median(
+        _run_ms(python, code, path) - _run_ms(python, _NOTHING, path) for _ in range(times)
+    )
+
+
+def _run_ms(python: Path, code: str, path: Path) -> float:
+    environment = {name: value for name, value in clean().items() if name != "PYTHONPATH"}
     began = time.perf_counter_ns()
-    subprocess.run([sys.executable, "-c", code, path], env=clean(), check=True)  # noqa: S603 - code of this module
+    subprocess.run([python, "-c", code, path], env=environment, check=True)  # noqa: S603 - code of this module
     return (time.perf_counter_ns() - began) / 1e6

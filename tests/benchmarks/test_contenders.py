@@ -81,6 +81,19 @@ def test_a_sink_that_misses_events_makes_the_figures_void() -> None:
         delivery.deliver(Task(NATIVE, 100, sink.url, "label"))
 
 
+def test_events_that_do_not_arrive_at_a_given_rate_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = json.dumps({"events": 590, "requests": 59}).encode()
+    monkeypatch.setattr("benchmarks.contenders._STANDSTILL_S", 0.5)
+
+    def takes_some(request: Captured) -> Answer:
+        return Answer() if request.method == "POST" else Answer(200, told)
+
+    with Sink(otherwise=takes_some) as sink:
+        assert delivery.wait(Task(OFFICIAL, 100, sink.url, "label"))["lost"] == 10
+
+
 def test_the_sink_counts_by_name_what_arrives_in_pieces() -> None:
     with running() as url:
         tasks = [Task(NATIVE, size, url, f"label-{size}") for size in (100, 300)]

@@ -16,7 +16,7 @@ from tallybook.deliver.outbox import Outbox
 from tallybook.notify import NotificationCenter, NotificationType
 from tallybook.wire.event_tags import are_plain, encode_plain
 
-SMALL: Final = 16_384  # bytes of a part of an event that may wait without being counted
+SMALL: Final = 4_096  # bytes of a part of an event that may wait without being counted
 
 AROUND: Final = 200  # bytes of an event beside its author and its tags
 _TRACK: Final = NotificationType.TRACK.value

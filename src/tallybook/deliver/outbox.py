@@ -29,7 +29,8 @@ from tallybook.deliver.tally import DeliveryStats, Refusal, Tally
 
 THREAD_NAME: Final = "tallybook-delivery"
 
-_MAX_DRAFTS: Final = 1_000  # that wait to be taken in
+_MANY_DRAFTS: Final = 1_000  # the worker is called to take them in
+_MAX_DRAFTS: Final = 10_000  # whoever adds another takes in many, since the worker does not come
 _NEVER: Final = sys.maxsize
 _FAULT_WAIT_S: Final = 1.0  # after a fault of our own, so that it cannot spin
 
@@ -75,6 +76,7 @@ class Outbox:
         self.drafts.clear()
         self.until_due = 1
         self._enough = 1  # items that wait, and the worker is to be called
+        self._is_called = False  # and does not sleep until it has looked
 
     def announce_to(self, announce: Announce) -> None:
         """Call ``announce(url, body)`` on the worker just before a batch is first sent."""
@@ -106,8 +108,10 @@ class Outbox:
     def attend(self) -> None:
         """See to the drafts: have the worker take them in, or if that takes too long do it here."""
         with self._lock:
-            if self._is_closed or len(self.drafts) >= _MAX_DRAFTS:
+            if self._is_closed:
                 self._take_in()
+            elif len(self.drafts) >= _MAX_DRAFTS:
+                self._take_in(_MANY_DRAFTS)  # no more, so that nobody waits for long
             is_due = self._is_due()
         if is_due:
             self._call_worker()
@@ -198,10 +202,10 @@ class Outbox:
         if not self._is_stopping:
             self.close(max(0.0, self._settings.exit_timeout_s - elapsed_s))
 
-    def _take_in(self) -> None:
-        """Take in the drafts, under the lock."""
+    def _take_in(self, most: int = sys.maxsize) -> None:
+        """Take in the drafts, or the oldest of them, under the lock."""
         drafts = self.drafts
-        taken = [drafts.popleft() for _ in range(len(drafts))]
+        taken = [drafts.popleft() for _ in range(min(len(drafts), most))]
         if not taken:
             return
         refused = len(taken) if self._is_closed else self._journal.extend(taken)
@@ -210,18 +214,26 @@ class Outbox:
 
     def _is_due(self) -> bool:
         """True, under the lock, when the worker is to be called; then not again until it sleeps."""
+        if self._is_closed:
+            self.until_due = 1
+            return False
+        if self._is_called:
+            return False
         kept = self._journal.waiting()
-        is_due = kept + len(self.drafts) >= self._enough and not self._is_closed
-        if is_due:
-            self._enough = _NEVER
-        self.until_due = 1 if self._is_closed else min(_MAX_DRAFTS, max(1, self._enough - kept))
-        return is_due
+        # Said before looking: of whoever adds a draft meanwhile, one sees the other.
+        self.until_due = min(_MANY_DRAFTS, max(1, self._enough - kept))
+        if kept < self._enough and len(self.drafts) < self.until_due:
+            return False
+        self._is_called = True
+        self.until_due = _MAX_DRAFTS
+        return True
 
     def _may_sleep(self, wait_s: float | None) -> bool:
         """Say what is enough to wake the worker; false when it is there already."""
         with self._lock:
             is_full = self._journal.waiting() >= self._batch_size  # and waits for something else
             self._enough = 1 if wait_s is None else _NEVER if is_full else self._batch_size
+            self._is_called = False
             return not self._is_due()
 
     def _accepted(self) -> int:
@@ -263,7 +275,11 @@ class Outbox:
         thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is going down; close() sends what it can itself
+        except RuntimeError:
+            # There is no room for a thread, and the next event tries again; or the interpreter is
+            # going down, and close() sends what it can itself.
+            self._is_called = False
+            self.until_due = 1
             return
         self._thread = thread
 

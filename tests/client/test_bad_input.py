@@ -94,6 +94,7 @@ FAILED: dict[str, Any] = {
     "center.clear_all_notification_listeners": ...,
     "center.clear_notification_listeners": None,
     "center.has_listeners": False,
+    "center.listeners_of": (),
     "center.remove_notification_listener": False,
     "center.send_notifications": None,
 }

@@ -31,7 +31,7 @@ class Door:
     def __init__(self, sink: Sink, **settings: Any) -> None:
         self.envelope = Envelope(sink.url + "/v1/events", b'{"visitors":[', b"]}")
         self.outbox = Outbox(DeliverySettings(**settings), KeepAliveHttp(5.0))
-        self.outbox.write_with(lambda draft: draft.tags)
+        self.outbox.write_with(lambda drafts: [draft.tags for draft in drafts])
 
     def leave(self, *numbers: int) -> None:
         for number in numbers:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,8 +24,8 @@ def journal(**settings: int) -> MemoryJournal:
     return MemoryJournal(DeliverySettings(**settings))  # type: ignore[arg-type]
 
 
-def unwritable(draft: Draft) -> bytes:
-    raise AssertionError(f"nothing is to be written: {draft}")
+def unwritable(drafts: Sequence[Draft]) -> list[bytes]:
+    raise AssertionError(f"nothing is to be written: {drafts}")
 
 
 def test_it_is_bounded_in_events_until_some_are_acknowledged() -> None:
@@ -103,13 +105,13 @@ def test_drafts_are_counted_as_they_were_taken_for_until_they_are_acknowledged()
     assert kept.holdings() == Holdings(3, 11)
     taken = kept.take(10, 100)
     assert taken is not None
-    batch = taken.written(lambda draft: draft.tags * 2)
+    batch = taken.written(lambda drafts: [draft.tags * 2 for draft in drafts])
     assert batch.items == (b"abab", b"x"), "what cannot be written is left out"
     assert kept.holdings() == Holdings(3, 11)
     kept.put_back(batch)
     assert kept.holdings() == Holdings(2, 5)
     again = kept.take(10, 100)
     assert again is not None
-    for half in again.written(bytes).halves():
+    for half in again.written(unwritable).halves():
         kept.acknowledge(half)
     assert kept.holdings() == Holdings(0, 0)

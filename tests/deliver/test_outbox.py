@@ -394,7 +394,7 @@ def test_an_answer_that_is_no_http_is_no_answer() -> None:
     http = KeepAliveHttp(0.5)
     assert http.post("http://127.0.0.1:9", b"", {}).status == 0
     assert http.post("http://host.invalid./", b"", {}).status == 0
-    assert "NewConnectionError" in http.post("http://127.0.0.1:9", b"", {}).text
+    assert "ConnectionRefusedError" in http.post("http://127.0.0.1:9", b"", {}).text
 
 
 def test_a_slow_server_is_no_answer() -> None:

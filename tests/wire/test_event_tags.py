@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallybook.wire.event_tags import MAX_DEPTH, MAX_NODES, Flaw, Remark, write_tags
+from tallybook.wire.event_tags import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Flaw,
+    Remark,
+    members_of_all,
+    text_of,
+    write_tags,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 SCALARS = (
@@ -258,3 +266,25 @@ def test_a_dict_that_changes_while_it_is_read_is_read_again() -> None:
 
 def test_remarks_are_values() -> None:
     assert write_tags({"a": b""})[1] == (Remark(Flaw.NOT_JSON, "a"),)
+
+
+PLAIN_TAGS = st.dictionaries(
+    st.sampled_from(["revenue", "value", "kind", "null", "note"]),
+    st.one_of(
+        st.integers(-(2**70), 2**70),
+        st.floats(),
+        st.booleans(),
+        st.sampled_from(["12.5", "null", "shoes", "x" * 400, '"}{']),
+    ),
+    max_size=5,
+)
+
+
+@given(st.lists(st.one_of(st.none(), PLAIN_TAGS), max_size=6))
+def test_many_are_written_as_each_would_be(all_tags: list[dict[str, Any] | None]) -> None:
+    texts = [b"" if tags is None else text_of(tags) for tags in all_tags]
+    assert None not in texts, "all are plain"
+    members, remarks = members_of_all([text for text in texts if text is not None])
+    each = [(b"", ()) if tags is None else write_tags(tags) for tags in all_tags]
+    assert members == [text for text, _ in each]
+    assert list(remarks) == [remark for _, its in each for remark in its]

@@ -52,6 +52,7 @@ class Decider:
     ) -> None:
         self._service = service
         self._logger = service.logger
+        self._listeners = service.notifications.listeners_of(NotificationType.DECISION)
         self._new_decision = new_decision
         self._options = DecideOptions(default_options, service.logger)
 
@@ -157,7 +158,7 @@ class Decider:
             reasons=[step.text for step in steps] if steps else [],
             steps=steps,
         )
-        if self._service.notifications.listeners_of(_DECISION):
+        if self._listeners:
             self._tell_decision(decision, verdict, is_sent=is_sent)
         return decision
 

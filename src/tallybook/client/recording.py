@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import json
@@ -12,7 +12,7 @@ from tallybook.client.diagnostics import Diagnostics
 from tallybook.client.identities import Identities
 from tallybook.client.impressions import Shown
 from tallybook.client.revision import Revision, RevisionSource
-from tallybook.client.shortcut import AROUND, SMALL, Shortcut
+from tallybook.client.shortcut import AROUND, SMALL, shortcut
 from tallybook.client.user_state import UserState, Written
 from tallybook.deliver.journal import Draft
 from tallybook.deliver.outbox import Outbox
@@ -21,7 +21,7 @@ from tallybook.model.project import EventType
 from tallybook.model.text import excerpt
 from tallybook.notify import NotificationCenter
 from tallybook.wire.batch_writer import EventFrame, write_event
-from tallybook.wire.event_tags import Flaw, Remarks, members_of, text_of, write_tags
+from tallybook.wire.event_tags import Flaw, Remarks, members_of_all, text_of, write_tags
 
 _NS_PER_MS: Final = 1_000_000
 
@@ -67,7 +67,8 @@ class Recorder:
         self._outbox = outbox
         self._diagnostics = diagnostics
         self._now_ns = now_ns
-        self._new_uuid = Identities() if new_uuid is None else _in_bytes(new_uuid)
+        self._identities = Identities()
+        self._new_uuid = self._next_identity if new_uuid is None else _in_bytes(new_uuid)
         outbox.write_with(self._write)
         self._may_write_later = new_uuid is None  # what is given may count, in the order of calls
 
@@ -98,7 +99,7 @@ class Recorder:
         """The short way for further conversions of a user, ``None`` where none can be taken."""
         if written.left_out or len(written.author) > SMALL or not self._may_write_later:
             return None
-        return Shortcut(written, revisions, notifications, self._outbox, self._now_ns).track
+        return shortcut(written, revisions, notifications, self._outbox, self._now_ns)
 
     def _leave(
         self,
@@ -118,19 +119,30 @@ class Recorder:
             outbox.attend()
         return True
 
-    def _write(self, draft: Draft) -> bytes:
+    def _write(self, drafts: Sequence[Draft]) -> Sequence[bytes]:
         try:
-            members, remarks = members_of(draft.tags)
-            if remarks:
-                self._remark(remarks)
-            at_ms = draft.at_ns // _NS_PER_MS
-            return write_event(draft.frame, self._new_uuid(), at_ms, members, draft.author)
+            return self._write_all(drafts)
         except Exception as error:  # noqa: BLE001 - one event must not stand in all others' way
+            if len(drafts) > 1:
+                return [item for draft in drafts for item in self._write([draft])]
             self.refuse(Refusal.INVALID_ARGUMENT)
             name = type(error).__name__
             message = "An event cannot be written and is not sent: %s: %s"
             self._outbox.log.say(logging.ERROR, "write", message, name, error)
-            return b""
+            return [b""]
+
+    def _write_all(self, drafts: Sequence[Draft]) -> list[bytes]:
+        members, remarks = members_of_all([draft.tags for draft in drafts])
+        identities = self._identities.take(len(drafts))
+        items = [
+            write_event(draft.frame, uuid, draft.at_ns // _NS_PER_MS, tags, draft.author)
+            for draft, uuid, tags in zip(drafts, identities, members, strict=True)
+        ]
+        self._remark(remarks)
+        return items
+
+    def _next_identity(self) -> bytes:
+        return self._identities.take(1)[0]
 
     def _members(self, members: bytes, remarks: Remarks) -> bytes:
         if remarks:

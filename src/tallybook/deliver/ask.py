@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from msgspec import MsgspecError, Struct, field
 
@@ -13,9 +13,6 @@ from tallybook.deliver.answer import Http, Reply
 from tallybook.deliver.courier import HEADERS
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.process import tell_of_forks
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
 
 _MAX_REASON: Final = 200  # characters of an answer that a reason repeats
 
@@ -33,8 +30,9 @@ class AskingHttp(KeepAliveHttp):
         """Begin with new connections: these are the parent's."""
         self.abandon()
 
-    def _reply(self, response: BaseHTTPResponse, *, is_whole: bool) -> Reply:  # noqa: ARG002 - it always is
-        return super()._reply(response, is_whole=True)
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send ``body``; all of a good answer's body is read."""
+        return self._over(url, lambda way: self._whole(way.request("POST", headers, body)))
 
 
 class Question(Struct, frozen=True):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tallybook.deliver.answer import Http, Meaning, Reply, backoff_s, meaning
-from tallybook.deliver.journal import Batch, Draft, Journal
+from tallybook.deliver.journal import Batch, Journal, Write
 from tallybook.deliver.quiet_log import QuietLog, without_login
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 from tallybook.deliver.tally import Refusal, Tally
@@ -28,7 +28,6 @@ _GZIP_CONTAINER: Final = 31  # zlib's window bits that ask for a gzip header and
 _RECOVERY_BATCHES: Final = 64  # batches delivered in a row before a lowered limit is doubled
 
 Announce = Callable[[str, bytes], None]
-Write = Callable[[Draft], bytes]  # never raises; nothing, once it was said, for what cannot be sent
 
 
 class Courier:
@@ -54,7 +53,7 @@ class Courier:
         self._tally = tally
         self._log = QuietLog(surroundings.monotonic, logger=surroundings.logger)
         self.announce: Announce | None = None
-        self.write: Write = lambda _draft: b""
+        self.write: Write = lambda drafts: [b""] * len(drafts)
         self.reset(lock)
 
     def reset(self, lock: threading.RLock) -> None:

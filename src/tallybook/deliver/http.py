@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from tallybook.deliver.connections import Way
+    from tallybook.deliver.posting import Answer
 
 MAX_ERROR_BYTES: Final = 4096  # of an error's body that are read
 MAX_BODY_BYTES: Final = 256 * 2**20  # of a datafile
@@ -31,11 +32,11 @@ class KeepAliveHttp:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send ``body``; of the answer's body only the beginning is read."""
-        return self._request("POST", url, body, headers)
+        return self._over(url, lambda way: self._told(way.post(body, headers)))
 
     def get(self, url: str, headers: Mapping[str, str]) -> Reply:
         """Fetch a body."""
-        return self._request("GET", url, None, headers)
+        return self._over(url, lambda way: self._whole(way.request("GET", headers)))
 
     def abandon(self) -> None:
         """Begin with new connections."""
@@ -43,47 +44,48 @@ class KeepAliveHttp:
         for way in ways.values():
             way.let_go()
 
-    def _request(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Reply:
-        from tallybook.deliver.connections import FAILURES, way_to  # noqa: PLC0415 - 30 ms that only senders pay
+    def _over(self, url: str, ask: Callable[[Way], Reply]) -> Reply:
+        from tallybook.deliver.connections import FAILURES, Way  # noqa: PLC0415 - 30 ms that only senders pay
 
         try:
             way = self._ways.get(url)
             if way is None:
-                way = self._ways[url] = way_to(url, self._timeout_s)
-            response = way.request(
-                method,
-                body=body,
-                headers={**way.login, **headers},
-                redirect=False,
-                preload_content=False,
-            )
-            try:
-                return self._reply(response, is_whole=method == "GET")
-            finally:
-                response.release_conn()
+                way = self._ways[url] = Way(url, self._timeout_s)
+            return ask(way)
         except FAILURES as error:
             return Reply(NO_ANSWER, text=f"{type(error).__name__}: {error}")
 
-    def _reply(self, response: BaseHTTPResponse, *, is_whole: bool) -> Reply:
-        is_good = response.status < 300  # noqa: PLR2004 - the class of statuses
-        limit = MAX_BODY_BYTES if is_whole and is_good else MAX_ERROR_BYTES
-        body = response.read(limit, decode_content=True)
-        if len(body) < limit:
-            response.drain_conn()
-        else:
-            response.close()  # the rest is not worth the connection
-        if is_good and not is_whole:
-            return Reply(response.status)  # nothing more is asked of a batch that was taken
-        headers = {name.lower(): value for name, value in response.headers.items()}
+    def _told(self, answer: Answer) -> Reply:
+        if _is_good(answer.status):
+            return Reply(answer.status)  # nothing more is asked of a batch that was taken
+        return self._reply(answer.status, answer.headers, answer.beginning)
+
+    def _whole(self, response: BaseHTTPResponse) -> Reply:
+        """An answer of which all is read, or the beginning if it tells of a failure."""
+        try:
+            limit = MAX_BODY_BYTES if _is_good(response.status) else MAX_ERROR_BYTES
+            body = response.read(limit, decode_content=True)
+            if len(body) < limit:
+                response.drain_conn()
+            else:
+                response.close()  # the rest is not worth the connection
+            return self._reply(response.status, response.headers.items(), body)
+        finally:
+            response.release_conn()
+
+    def _reply(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Reply:
+        by_name = {name.lower(): value for name, value in headers}
         return Reply(
-            status=response.status,
-            text="" if is_good else body.decode("utf-8", "replace").strip(),
+            status=status,
+            text="" if _is_good(status) else body.decode("utf-8", "replace").strip(),
             body=body,
-            headers=headers,
-            retry_after_s=retry_after_s(headers.get("retry-after"), self._wall_clock),
+            headers=by_name,
+            retry_after_s=retry_after_s(by_name.get("retry-after"), self._wall_clock),
         )
+
+
+def _is_good(status: int) -> bool:
+    return status < 300  # noqa: PLR2004 - the class of statuses
 
 
 def retry_after_s(header: str | None, wall_clock: Callable[[], float]) -> float | None:
@@ -92,7 +94,7 @@ def retry_after_s(header: str | None, wall_clock: Callable[[], float]) -> float 
         return None
     if header.strip().isdecimal():
         return float(header)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - see above
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only who is told to wait needs it
 
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - wall_clock())

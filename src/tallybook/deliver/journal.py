@@ -56,6 +56,10 @@ class Draft(Struct, gc=False):
     author: bytes
 
 
+# Writes drafts; never raises, and says nothing, b"", once it was told, for what cannot be sent.
+Write = Callable[[Sequence[Draft]], Sequence[bytes]]
+
+
 class Taken(Struct, frozen=True):
     """What was handed out: items of one envelope, of which ``first`` is the number of the first."""
 
@@ -63,9 +67,13 @@ class Taken(Struct, frozen=True):
     first: int
     items: tuple[Item | Draft, ...]
 
-    def written(self, write: Callable[[Draft], bytes]) -> Batch:
+    def written(self, write: Write) -> Batch:
         """The same as bytes, without those for which ``write`` has none."""
-        written = [item.content if isinstance(item, Item) else write(item) for item in self.items]
+        drafts = [item for item in self.items if isinstance(item, Draft)]
+        contents = iter(write(drafts)) if drafts else iter(())
+        written = [
+            item.content if isinstance(item, Item) else next(contents) for item in self.items
+        ]
         size = sum([item.size for item in self.items])
         items = tuple([item for item in written if item])
         return Batch(self.envelope, self.first, items, len(self.items), size)

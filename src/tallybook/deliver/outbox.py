@@ -20,8 +20,16 @@ from collections.abc import Callable
 from typing import Final
 
 from tallybook.deliver.answer import Http
-from tallybook.deliver.courier import Announce, Courier, Write
-from tallybook.deliver.journal import FULL, Draft, Envelope, Item, Journal, MemoryJournal
+from tallybook.deliver.courier import Announce, Courier
+from tallybook.deliver.journal import (
+    FULL,
+    Draft,
+    Envelope,
+    Item,
+    Journal,
+    MemoryJournal,
+    Write,
+)
 from tallybook.deliver.process import end_thread, tell_of_end, tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s

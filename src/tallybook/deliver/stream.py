@@ -111,17 +111,12 @@ class RevisionStream:
 
     def _listen(self, stop: threading.Event) -> str:
         """Listen as long as the connection lasts; why it ended."""
-        from tallybook.deliver.connections import FAILURES, way_to  # noqa: PLC0415 - 30 ms that only listeners pay
+        from tallybook.deliver.connections import FAILURES, Way  # noqa: PLC0415 - 30 ms that only listeners pay
 
         known = {"Last-Event-ID": self._last_id} if self._last_id else {}
         try:
-            self._way = way = way_to(self._url, SILENCE_S)
-            response = way.request(
-                "GET",
-                headers={**way.login, **self._headers, **known},
-                redirect=False,
-                preload_content=False,
-            )
+            self._way = way = Way(self._url, SILENCE_S)
+            response = way.request("GET", {**self._headers, **known})
             self._response = response
             try:
                 return self._read(response, stop)

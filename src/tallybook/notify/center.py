@@ -1,14 +1,14 @@
 """Who listens to what, and the telling.
 
-One lock guards the table of listeners; each change replaces a type's tuple, so that telling needs
-no lock and a listener may add or remove listeners while it is being called.
+One lock guards changes of the table of listeners. Telling needs none, and goes by a copy: a
+listener may add or remove listeners while it is being called.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, Literal, Protocol, overload
 
@@ -65,12 +65,10 @@ class NotificationCenter:
     def __init__(self, logger: logging.Logger = _LOGGER) -> None:
         self._logger = logger
         self.begin_in_child()
-        self._listeners: dict[str, tuple[tuple[int, Listener], ...]] = {
-            str(kind): () for kind in NotificationType
+        self._listeners: dict[str, list[tuple[int, Listener]]] = {
+            str(kind): [] for kind in NotificationType
         }
         self._next_id = 1
-        # The listeners of a type; the table stays, so that asking costs no more than a look at it.
-        self.listeners_of = self._listeners.get
 
     def begin_in_child(self) -> None:
         """Have a lock of its own: the parent's may be held for ever."""
@@ -80,6 +78,11 @@ class NotificationCenter:
     def notification_listeners(self) -> dict[str, list[tuple[int, Listener]]]:
         """Notification type → ``(id, callback)`` pairs, a copy."""
         return {kind: list(listeners) for kind, listeners in self._listeners.items()}
+
+    def listeners_of(self, notification_type: str) -> Sequence[tuple[int, Listener]]:
+        """The listeners of a type, in a list that follows them, to be looked at again and again."""
+        listeners = self._known(notification_type)
+        return () if listeners is None else listeners
 
     def has_listeners(self, notification_type: str) -> bool:
         """True when somebody would be told."""
@@ -126,7 +129,7 @@ class NotificationCenter:
                 return _REFUSED
             listener_id = self._next_id
             self._next_id += 1
-            self._listeners[plain(notification_type)] = (*listeners, (listener_id, callback))
+            listeners.append((listener_id, callback))
             return listener_id
 
     def remove_notification_listener(self, notification_id: int) -> bool:
@@ -136,10 +139,10 @@ class NotificationCenter:
             self._logger.error("A listener's id is a number, not %s.", name)
             return False
         with self._lock:
-            for kind, listeners in self._listeners.items():
-                others = tuple(pair for pair in listeners if not _equal(pair[0], notification_id))
+            for listeners in self._listeners.values():
+                others = [pair for pair in listeners if not _equal(pair[0], notification_id)]
                 if len(others) < len(listeners):
-                    self._listeners[kind] = others
+                    listeners[:] = others
                     return True
         return False
 
@@ -148,16 +151,17 @@ class NotificationCenter:
         with self._lock:
             self._known(notification_type)
             if is_text(notification_type):
-                self._listeners[plain(notification_type)] = ()
+                self._listeners.setdefault(plain(notification_type), []).clear()
 
     def clear_all_notification_listeners(self) -> None:
         """Forget every listener."""
         with self._lock:
-            self._listeners.update(dict.fromkeys(self._listeners, ()))
+            for listeners in self._listeners.values():
+                listeners.clear()
 
     def send_notifications(self, notification_type: str, *args: object) -> None:
         """Call the type's listeners in the order in which they were added."""
-        for _, callback in self._known(notification_type) or ():
+        for _, callback in tuple(self._known(notification_type) or ()):
             try:
                 callback(*args)
             except Exception:
@@ -166,7 +170,7 @@ class NotificationCenter:
                     "A listener of %s raised; the others are still called.", name
                 )
 
-    def _known(self, notification_type: str) -> tuple[tuple[int, Listener], ...] | None:
+    def _known(self, notification_type: str) -> list[tuple[int, Listener]] | None:
         is_name = is_text(notification_type)
         listeners = self._listeners.get(plain(notification_type)) if is_name else None
         if listeners is None:

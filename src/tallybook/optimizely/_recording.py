@@ -18,7 +18,7 @@ from tallybook.client.impressions import Shown
 from tallybook.client.recording import Recorder
 from tallybook.client.revision import Revision, RevisionSource
 from tallybook.client.user_state import UserState, Written
-from tallybook.deliver.journal import Draft, Envelope
+from tallybook.deliver.journal import Envelope, Write
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.tally import Refusal, Tally
@@ -217,7 +217,7 @@ class _Nowhere:
     def append(self, envelope: Envelope, item: bytes) -> None:
         """Keep nothing."""
 
-    def write_with(self, write: Callable[[Draft], bytes]) -> None:
+    def write_with(self, write: Write) -> None:
         """Write nothing later."""
 
 

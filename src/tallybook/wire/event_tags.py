@@ -2,13 +2,13 @@
 
 A tag that JSON or a reader of numbers cannot hold costs itself alone. Plain scalars, which is what
 tags nearly always are, take a short way in two halves: their text is taken at once
-(``encode_plain``) and looked at when it is sent (:func:`members_of`).
+(``encode_plain``) and looked at when it is sent (:func:`members_of_all`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any, Final
@@ -25,13 +25,14 @@ MAX_INTEGER_BITS: Final = 1024  # beyond this an integer is beyond every double 
 
 # Holding None, these keys vanish at any depth: what the Event API's own clients do.
 _VANISH_WHEN_NONE: Final = frozenset({REVENUE, VALUE, "tags", "decisions"})
+_EMPTY: Final = b"{}"
 _SHORT: Final = 300  # bytes; an integer beyond a double has at least 309 digits
 _KEY_TEXT: Final[Mapping[object, str]] = {True: "true", False: "false", None: "null"}
 
 _encode: Final = json.Encoder().encode
 
-# True for types of plain scalars only; and what takes the text of tags of such types, or raises.
-are_plain: Final[Callable[[Iterable[type]], bool]] = frozenset({str, int, bool, float}).issuperset
+PLAIN: Final[frozenset[type]] = frozenset({str, int, bool, float})
+# Takes the text of tags whose values are of those very types, or raises.
 encode_plain: Final[Callable[[Mapping[Any, object]], bytes]] = _encode
 _decode: Final = json.Decoder().decode
 
@@ -70,6 +71,7 @@ class _Counted(Struct):
 
 
 _decode_counted: Final = json.Decoder(_Counted).decode
+_decode_all_counted: Final = json.Decoder(list[_Counted]).decode
 
 
 class _UnsendableError(Exception):
@@ -94,7 +96,7 @@ def write_tags(tags: Mapping[Any, object]) -> tuple[bytes, Remarks]:
 def text_of(tags: Mapping[Any, object]) -> bytes | None:
     """The text of tags, for :func:`members_of`, ``None`` unless all are plain."""
     try:
-        return encode_plain(tags) if are_plain(map(type, tags.values())) else None
+        return encode_plain(tags) if PLAIN.issuperset(map(type, tags.values())) else None
     except Exception:  # noqa: BLE001 - a lone surrogate, an odd key, another thread's change
         return None
 
@@ -117,6 +119,24 @@ def members_of(text: bytes) -> tuple[bytes, Remarks]:
     if type(revenue) is int and type(value) is float:  # what both should be
         return b',"revenue":%d,"value":%b,"tags":%b' % (revenue, _encode(value), text), _NO_REMARKS
     return _with_counted(text, revenue, value, [])
+
+
+def members_of_all(texts: Sequence[bytes]) -> tuple[list[bytes], Remarks]:
+    """The same of many texts, in one go where none is unusual; and what there is to say of any."""
+    whole = b"[%b]" % b",".join([text or _EMPTY for text in texts])
+    if whole.find(b"null") >= 0 or max(map(len, texts), default=0) > _SHORT:
+        each = [members_of(text) for text in texts]
+        return [members for members, _ in each], tuple(r for _, remarks in each for r in remarks)
+    written: list[bytes] = []
+    remarks: list[Remark] = []
+    for text, counted in zip(texts, _decode_all_counted(whole), strict=True):
+        revenue, value = counted.revenue, counted.value
+        if type(revenue) is int and type(value) is float:
+            members = b',"revenue":%d,"value":%b,"tags":%b' % (revenue, _encode(value), text)
+        else:
+            members = _with_counted(text, revenue, value, remarks)[0] if text else text
+        written.append(members)
+    return written, tuple(remarks)
 
 
 def _is_beyond_double(value: object) -> bool:

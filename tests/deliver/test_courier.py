@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
 from tallybook.deliver.courier import Courier
-from tallybook.deliver.journal import Batch, Envelope, Item, MemoryJournal
+from tallybook.deliver.journal import Batch, Envelope, Item, MemoryJournal, Origin
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 from tallybook.deliver.tally import Tally
 
@@ -69,7 +69,7 @@ class Desk:
 
     def append(self, *numbers: int, envelope: Envelope = ENVELOPE) -> None:
         for number in numbers:
-            assert self.journal.append(Item(envelope, len(str(number)), str(number).encode()))
+            assert self.journal.append(Item(Origin(envelope), str(number).encode()))
 
     def run(self, until_s: float = 1e9) -> float:
         """Step, turning the clock to when the courier wants to, until nothing waits; the time."""

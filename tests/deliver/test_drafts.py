@@ -12,7 +12,7 @@ import pytest
 
 from sinks import Answer, Sink
 from tallybook.deliver.http import KeepAliveHttp
-from tallybook.deliver.journal import Draft, Envelope
+from tallybook.deliver.journal import Envelope, Item, Origin
 from tallybook.deliver.outbox import THREAD_NAME, Outbox
 from tallybook.deliver.settings import DeliverySettings
 
@@ -29,14 +29,14 @@ class Door:
     """An outbox, and drafts to leave there as the shortcut does."""
 
     def __init__(self, sink: Sink, **settings: Any) -> None:
-        self.envelope = Envelope(sink.url + "/v1/events", b'{"visitors":[', b"]}")
+        self.origin = Origin(Envelope(sink.url + "/v1/events", b'{"visitors":[', b"]}"))
         self.outbox = Outbox(DeliverySettings(**settings), KeepAliveHttp(5.0))
-        self.outbox.write_with(lambda drafts: [draft.tags for draft in drafts])
+        self.outbox.write_with(lambda drafts: [draft.text for draft in drafts])
 
     def leave(self, *numbers: int) -> None:
         for number in numbers:
             text = str(number).encode()
-            self.outbox.drafts.append(Draft(self.envelope, len(text), None, 0, text, b""))
+            self.outbox.drafts.append(Item(self.origin, text, frame="a frame"))
             if len(self.outbox.drafts) >= self.outbox.until_due:
                 self.outbox.attend()
 
@@ -57,7 +57,7 @@ def test_a_draft_that_comes_just_after_the_worker_looked_is_not_overlooked(
 ) -> None:
     door = Door(sink, flush_interval_s=0.01)
 
-    class Drafts(deque[Draft]):
+    class Drafts(deque[Item]):
         """Another one comes right after the worker's look of that number."""
 
         looks = 0

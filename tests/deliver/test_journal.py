@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from tallybook.deliver.journal import (
     FULL,
     Batch,
-    Draft,
     Envelope,
     Holdings,
     Item,
     MemoryJournal,
+    Origin,
 )
 from tallybook.deliver.settings import DeliverySettings
 
@@ -24,26 +24,26 @@ def journal(**settings: int) -> MemoryJournal:
     return MemoryJournal(DeliverySettings(**settings))  # type: ignore[arg-type]
 
 
-def unwritable(drafts: Sequence[Draft]) -> list[bytes]:
+def unwritable(drafts: Sequence[Item]) -> list[bytes]:
     raise AssertionError(f"nothing is to be written: {drafts}")
 
 
 def test_it_is_bounded_in_events_until_some_are_acknowledged() -> None:
     kept = journal(max_waiting_events=2)
-    assert [kept.append(Item(HERE, 1, b"x")) for _ in range(3)] == [1, 2, FULL]
+    assert [kept.append(Item(Origin(HERE), b"x")) for _ in range(3)] == [1, 2, FULL]
     taken = kept.take(1, 100)
-    assert kept.append(Item(HERE, 1, b"x")) == FULL, "handed out is not delivered"
+    assert kept.append(Item(Origin(HERE), b"x")) == FULL, "handed out is not delivered"
     assert taken is not None
     kept.acknowledge(taken.written(unwritable))
-    assert kept.append(Item(HERE, 1, b"x")) == 2
+    assert kept.append(Item(Origin(HERE), b"x")) == 2
 
 
 def test_it_is_bounded_in_bytes() -> None:
     kept = journal(max_waiting_bytes=10)
     assert [
-        kept.append(Item(HERE, 8, b"12345678")),
-        kept.append(Item(HERE, 3, b"123")),
-        kept.append(Item(HERE, 2, b"12")),
+        kept.append(Item(Origin(HERE), b"12345678")),
+        kept.append(Item(Origin(HERE), b"123")),
+        kept.append(Item(Origin(HERE), b"12")),
     ] == [1, FULL, 2]
     assert kept.holdings() == Holdings(events=2, bytes=10)
 
@@ -51,7 +51,7 @@ def test_it_is_bounded_in_bytes() -> None:
 def test_numbers_of_events_have_no_gaps() -> None:
     kept = journal()
     for envelope in (HERE, HERE, THERE, HERE):
-        kept.append(Item(envelope, 1, b"x"))
+        kept.append(Item(Origin(envelope), b"x"))
     taken = [kept.take(2, 100) for _ in range(4)]
     assert [(batch.first, len(batch.items)) for batch in taken if batch] == [(0, 2), (2, 1), (3, 1)]
     assert taken[3] is None
@@ -65,7 +65,7 @@ def test_halves_are_the_whole_in_order() -> None:
 
 def test_abandoning_leaves_nothing() -> None:
     kept = journal()
-    kept.append(Item(HERE, 1, b"x"))
+    kept.append(Item(Origin(HERE), b"x"))
     kept.abandon()
     assert kept.holdings() == Holdings(0, 0)
     assert kept.take(1, 1) is None
@@ -77,7 +77,7 @@ def test_taking_and_putting_back_changes_nothing(
 ) -> None:
     kept = journal()
     for number, envelope in enumerate(envelopes):
-        kept.append(Item(envelope, len(str(number)), str(number).encode()))
+        kept.append(Item(Origin(envelope), str(number).encode()))
     before = kept.holdings()
     taken = []
     while batch := kept.take(max_events, max_bytes):
@@ -99,13 +99,14 @@ def test_taking_and_putting_back_changes_nothing(
 
 def test_drafts_are_counted_as_they_were_taken_for_until_they_are_acknowledged() -> None:
     kept = journal()
-    kept.append(Draft(HERE, 5, None, 0, b"ab", b""))
-    kept.append(Draft(HERE, 5, None, 0, b"", b""))
-    kept.append(Item(HERE, 1, b"x"))
+    origin = Origin(HERE, b"author", 3)
+    kept.append(Item(origin, b"ab", "a frame"))
+    kept.append(Item(origin, b"cd", "a frame"))
+    kept.append(Item(Origin(HERE), b"x"))
     assert kept.holdings() == Holdings(3, 11)
     taken = kept.take(10, 100)
     assert taken is not None
-    batch = taken.written(lambda drafts: [draft.tags * 2 for draft in drafts])
+    batch = taken.written(lambda drafts: [b"abab", b""][: len(drafts)])
     assert batch.items == (b"abab", b"x"), "what cannot be written is left out"
     assert kept.holdings() == Holdings(3, 11)
     kept.put_back(batch)

@@ -12,9 +12,9 @@ from tallybook.client.diagnostics import Diagnostics
 from tallybook.client.identities import Identities
 from tallybook.client.impressions import Shown
 from tallybook.client.revision import Revision, RevisionSource
-from tallybook.client.shortcut import AROUND, SMALL, shortcut
+from tallybook.client.shortcut import SMALL, shortcut
 from tallybook.client.user_state import UserState, Written
-from tallybook.deliver.journal import Draft
+from tallybook.deliver.journal import Item, Origin
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.tally import Refusal
 from tallybook.model.project import EventType
@@ -24,6 +24,7 @@ from tallybook.wire.batch_writer import EventFrame, write_event
 from tallybook.wire.event_tags import Flaw, Remarks, members_of_all, text_of, write_tags
 
 _NS_PER_MS: Final = 1_000_000
+_AROUND: Final = 200  # bytes of an event beside its author and its tags
 
 _SAYINGS: Final[Mapping[Flaw, tuple[int, str]]] = {
     Flaw.NOT_FINITE: (logging.WARNING, "Tag %s is left out: it is not a finite number"),
@@ -82,44 +83,36 @@ class Recorder:
         is_told: bool,
     ) -> bytes | None:
         """Record a conversion; what was recorded, if somebody is to be told and it could be."""
-        author = self._author(revision, state)
-        if author is None:
+        origin = self._origin(revision, state)
+        if origin is None:
             return None
         frame = revision.frame_of(event)
-        if not is_told and self._leave(revision, frame, tags, author):
+        if not is_told and self._leave(origin, frame, tags):
             return None
         members = b"" if tags is None else self._members(*write_tags(tags))
-        item = write_event(frame, self._new_uuid(), self._now_ns() // _NS_PER_MS, members, author)
-        self._outbox.append(revision.envelope, item)
+        item = self._append(origin, frame, members)
         return item if is_told else None
 
     def shortcut(
         self, written: Written, revisions: RevisionSource, notifications: NotificationCenter
     ) -> Callable[[str, object], bool] | None:
         """The short way for further conversions of a user, ``None`` where none can be taken."""
-        if written.left_out or len(written.author) > SMALL or not self._may_write_later:
+        if written.left_out or len(written.origin.author) > SMALL or not self._may_write_later:
             return None
         return shortcut(written, revisions, notifications, self._outbox, self._now_ns)
 
-    def _leave(
-        self,
-        revision: Revision,
-        frame: EventFrame,
-        tags: Mapping[str, object] | None,
-        author: bytes,
-    ) -> bool:
+    def _leave(self, origin: Origin, frame: EventFrame, tags: Mapping[str, object] | None) -> bool:
         """Leave the writing for later, where tags and author are small and plain."""
         text = b"" if tags is None else text_of(tags)
-        if text is None or len(text) + len(author) > SMALL or not self._may_write_later:
+        if text is None or len(text) + len(origin.author) > SMALL or not self._may_write_later:
             return False
-        outbox, size = self._outbox, AROUND + len(text) + len(author)
-        draft = Draft(revision.envelope, size, frame, self._now_ns(), text, author)
-        outbox.drafts.append(draft)
+        outbox = self._outbox
+        outbox.drafts.append(Item(origin, text, frame, self._now_ns()))
         if len(outbox.drafts) >= outbox.until_due:
             outbox.attend()
         return True
 
-    def _write(self, drafts: Sequence[Draft]) -> Sequence[bytes]:
+    def _write(self, drafts: Sequence[Item]) -> Sequence[bytes]:
         try:
             return self._write_all(drafts)
         except Exception as error:  # noqa: BLE001 - one event must not stand in all others' way
@@ -131,11 +124,11 @@ class Recorder:
             self._outbox.log.say(logging.ERROR, "write", message, name, error)
             return [b""]
 
-    def _write_all(self, drafts: Sequence[Draft]) -> list[bytes]:
-        members, remarks = members_of_all([draft.tags for draft in drafts])
+    def _write_all(self, drafts: Sequence[Item]) -> list[bytes]:
+        members, remarks = members_of_all([draft.text for draft in drafts])
         identities = self._identities.take(len(drafts))
         items = [
-            write_event(draft.frame, uuid, draft.at_ns // _NS_PER_MS, tags, draft.author)
+            write_event(draft.frame, uuid, draft.at_ns // _NS_PER_MS, tags, draft.origin.author)
             for draft, uuid, tags in zip(drafts, identities, members, strict=True)
         ]
         self._remark(remarks)
@@ -151,25 +144,30 @@ class Recorder:
 
     def impression(self, revision: Revision, state: UserState, shown: Shown) -> bytes | None:
         """Record an impression; what was recorded, or ``None`` if it cannot be."""
-        author = self._author(revision, state)
-        if author is None:
+        origin = self._origin(revision, state)
+        if origin is None:
             return None
         flag_key = shown.flag.key if shown.flag else ""
         frame = revision.frame_of_decision(flag_key, shown.verdict, enabled=shown.enabled)
-        item = write_event(frame, self._new_uuid(), self._now_ns() // _NS_PER_MS, b"", author)
-        self._outbox.append(revision.envelope, item)
-        return item
+        return self._append(origin, frame, b"")
 
     def refuse(self, cause: Refusal) -> None:
         """Count an event that was not even recorded."""
         self._outbox.tally.refuse(cause)
 
-    def _author(self, revision: Revision, state: UserState) -> bytes | None:
+    def _append(self, origin: Origin, frame: EventFrame, members: bytes) -> bytes:
+        at_ms = self._now_ns() // _NS_PER_MS
+        item = write_event(frame, self._new_uuid(), at_ms, members, origin.author)
+        self._outbox.append(origin.envelope, item)
+        return item
+
+    def _origin(self, revision: Revision, state: UserState) -> Origin | None:
+        """Where events of the user come from, ``None`` if there can be none."""
         written = state.written
         if written is not None and written.revision is revision:
             if written.left_out:
                 self._tell(written.left_out)
-            return written.author
+            return written.origin
         visitor = state.visitor
         try:
             author, remarks = revision.authors.write(visitor.user_id, visitor.attributes)
@@ -181,9 +179,10 @@ class Recorder:
             return None
         self._remark(remarks)
         left_out = tuple(r.key for r in remarks if r.flaw is Flaw.ATTRIBUTE_UNKNOWN)
-        state.written = Written(revision, author, left_out)
+        origin = Origin(revision.envelope, author, len(author) + _AROUND)
+        state.written = Written(revision, origin, left_out)
         self._tell(left_out)
-        return author
+        return origin
 
     def _tell(self, left_out: tuple[str, ...]) -> None:
         for key in left_out:

@@ -11,14 +11,12 @@ from typing import Final
 
 from tallybook.client.revision import RevisionSource
 from tallybook.client.user_state import Written
-from tallybook.deliver.journal import Draft
+from tallybook.deliver.journal import Item
 from tallybook.deliver.outbox import Outbox
 from tallybook.notify import NotificationCenter, NotificationType
 from tallybook.wire.event_tags import PLAIN, encode_plain
 
 SMALL: Final = 4_096  # bytes of a part of an event that may wait without being counted
-
-AROUND: Final = 200  # bytes of an event beside its author and its tags
 
 
 def shortcut(  # noqa: C901 - a call for any part of it would lengthen every conversion's
@@ -40,12 +38,11 @@ def shortcut(  # noqa: C901 - a call for any part of it would lengthen every con
         outbox: Where events go.
         now_ns: The present, in nanoseconds since the epoch.
     """
-    revision, author = written.revision, written.author
-    envelope, frames = revision.envelope, revision.conversion_frames
+    revision, origin = written.revision, written.origin
+    frames = revision.conversion_frames
     listeners = notifications.listeners_of(NotificationType.TRACK)
     drafts, add_draft = outbox.drafts, outbox.drafts.append
-    plain, encode, draft = PLAIN, encode_plain, Draft
-    most, around = SMALL, len(author) + AROUND
+    plain, encode, most, draft = PLAIN, encode_plain, SMALL, Item
 
     def track(event_key: str, event_tags: object) -> bool:  # noqa: C901 - see above
         if revisions.newest is not revision or listeners:
@@ -63,10 +60,9 @@ def shortcut(  # noqa: C901 - a call for any part of it would lengthen every con
                 return False
         except Exception:  # noqa: BLE001 - whatever is odd about it, the long way has words for it
             return False
-        size = len(tags)
-        if size > most:
+        if len(tags) > most:
             return False
-        add_draft(draft(envelope, around + size, frame, now_ns(), tags, author))
+        add_draft(draft(origin, tags, frame, now_ns()))
         if len(drafts) >= outbox.until_due:  # looked at last, so that no draft is overlooked
             outbox.attend()
         return True

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from tallybook.client.revision import Revision
+from tallybook.deliver.journal import Origin
 from tallybook.deliver.process import tell_of_forks
 from tallybook.model.decision import Visitor
 from tallybook.model.text import plain
@@ -35,12 +36,12 @@ CHANGES: Final = _ChangeLock()
 class Written(Struct, frozen=True):
     """What events of a revision say of a visitor.
 
-    ``author`` is the visitor's part of an event, ``left_out`` the attributes it goes without, since
-    the project has none of them.
+    ``origin`` has the visitor's part of an event, ``left_out`` are the attributes it goes without,
+    since the project has none of them.
     """
 
     revision: Revision
-    author: bytes
+    origin: Origin
     left_out: tuple[str, ...]
 
 

@@ -7,7 +7,7 @@ Events have numbers, in the order of appending, without gaps; a batch is a stret
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
@@ -33,50 +33,54 @@ class Envelope(Struct, frozen=True):
         return f"Envelope(url={self.url!r}, opening={self.opening!r}, closing={self.closing!r})"
 
 
-class Item(Struct, gc=False):
-    """Bytes with their envelope; ``size`` is how many."""
+class Origin(Struct, frozen=True, gc=False):
+    """What items share: where they go, and who they tell of.
 
-    envelope: Envelope
-    size: int
-    content: bytes
-
-
-class Draft(Struct, gc=False):
-    """What an item is made of that is written when it is sent.
-
-    ``size`` is about how many bytes it will have. Nothing here refers back to a draft, so the
-    garbage collector, whose rounds every container hastens, need not know of it.
+    ``size`` is about how many bytes an item will have beside its text.
     """
 
     envelope: Envelope
-    size: int
-    frame: Any  # whatever its writer needs
-    at_ns: int
-    tags: bytes
-    author: bytes
+    author: bytes = b""
+    size: int = 0
 
 
-# Writes drafts; never raises, and says nothing, b"", once it was told, for what cannot be sent.
-Write = Callable[[Sequence[Draft]], Sequence[bytes]]
+class Item(Struct, gc=False):
+    """An event: its bytes, or, with a ``frame``, what they are made of when it is sent.
+
+    Nothing here refers back to an item, so the garbage collector, whose rounds every container
+    hastens, need not know of it.
+    """
+
+    origin: Origin
+    text: bytes
+    frame: Any = None  # whatever its writer needs
+    at_ns: int = 0
+
+
+# Writes items that have a frame; never raises, and has b"", once it said so, for what it cannot.
+Write = Callable[[Sequence[Item]], Sequence[bytes]]
 
 
 class Taken(Struct, frozen=True):
-    """What was handed out: items of one envelope, of which ``first`` is the number of the first."""
+    """What was handed out: items of one envelope, of which ``first`` is the number of the first.
+
+    The journal counts them as ``size`` bytes.
+    """
 
     envelope: Envelope
     first: int
-    items: tuple[Item | Draft, ...]
+    items: tuple[Item, ...]
+    size: int
 
     def written(self, write: Write) -> Batch:
         """The same as bytes, without those for which ``write`` has none."""
-        drafts = [item for item in self.items if isinstance(item, Draft)]
-        contents = iter(write(drafts)) if drafts else iter(())
-        written = [
-            item.content if isinstance(item, Item) else next(contents) for item in self.items
-        ]
-        size = sum([item.size for item in self.items])
-        items = tuple([item for item in written if item])
-        return Batch(self.envelope, self.first, items, len(self.items), size)
+        drafts = [item for item in self.items if item.frame is not None]
+        texts: Iterable[bytes] = write(drafts) if drafts else ()
+        if len(drafts) < len(self.items):
+            of_drafts = iter(texts)
+            texts = [item.text if item.frame is None else next(of_drafts) for item in self.items]
+        items = tuple([text for text in texts if text])
+        return Batch(self.envelope, self.first, items, len(self.items), self.size)
 
 
 class Batch(Struct, frozen=True):
@@ -114,11 +118,11 @@ class Holdings(Struct, frozen=True):
 class Journal(Protocol):
     """What keeps events between ``append`` and ``acknowledge``."""
 
-    def append(self, item: Item | Draft) -> int:
+    def append(self, item: Item) -> int:
         """Keep an item; how many can be taken now, or ``FULL`` when there was no room for it."""
         ...
 
-    def extend(self, items: Sequence[Draft]) -> int:
+    def extend(self, items: Sequence[Item]) -> int:
         """Keep items; how many of the last there was no room for."""
         ...
 
@@ -156,9 +160,9 @@ class MemoryJournal:
         self._bytes = 0
         self.abandon()
 
-    def append(self, item: Item | Draft) -> int:
+    def append(self, item: Item) -> int:
         """Keep an item while both bounds allow it."""
-        size = item.size
+        size = item.origin.size + len(item.text)
         if self._events >= self._max_events or self._bytes + size > self._max_bytes:
             return FULL
         # Nothing is called between reading a counter and storing it: a signal handler on this very
@@ -169,9 +173,9 @@ class MemoryJournal:
         pending.append(item)
         return len(pending)
 
-    def extend(self, items: Sequence[Draft]) -> int:
+    def extend(self, items: Sequence[Item]) -> int:
         """Keep items while both bounds allow it."""
-        size = sum([item.size for item in items])
+        size = sum([item.origin.size + len(item.text) for item in items])
         if self._events + len(items) > self._max_events or self._bytes + size > self._max_bytes:
             return sum(self.append(item) == FULL for item in items)
         self._events += len(items)
@@ -188,18 +192,21 @@ class MemoryJournal:
         pending = self._pending
         if not pending:
             return None
-        envelope = pending[0].envelope
-        items: list[Item | Draft] = []
-        size = len(envelope.opening) + len(envelope.closing) - 1  # one comma less than items
+        envelope = pending[0].origin.envelope
+        items: list[Item] = []
+        size, around = 0, len(envelope.opening) + len(envelope.closing) - 1  # one comma less
         while pending and len(items) < max_events:
             item = pending[0]
-            size += item.size + 1
-            is_same = item.envelope is envelope or item.envelope == envelope
-            if not is_same or (items and size > max_bytes):
+            origin = item.origin
+            its_size = origin.size + len(item.text)
+            is_same = origin.envelope is envelope or origin.envelope == envelope
+            if not is_same or (items and around + size + its_size + 1 > max_bytes):
                 break
+            size += its_size
+            around += 1
             items.append(item)
             pending.popleft()
-        taken = Taken(envelope, self._next, tuple(items))
+        taken = Taken(envelope, self._next, tuple(items), size)
         self._next += len(items)
         return taken
 
@@ -210,7 +217,8 @@ class MemoryJournal:
 
     def put_back(self, batch: Batch) -> None:
         """Make the batch's items the oldest again."""
-        items = [Item(batch.envelope, len(item), item) for item in batch.items]
+        origin = Origin(batch.envelope)
+        items = [Item(origin, text) for text in batch.items]
         size = sum(map(len, batch.items))
         self._events += len(items) - batch.events
         self._bytes += size - batch.size
@@ -223,7 +231,7 @@ class MemoryJournal:
 
     def abandon(self) -> None:
         """Start empty."""
-        self._pending: deque[Item | Draft] = deque()
+        self._pending: deque[Item] = deque()
         self._events = 0
         self._bytes = 0
         self._next = 0

@@ -21,15 +21,7 @@ from typing import Final
 
 from tallybook.deliver.answer import Http
 from tallybook.deliver.courier import Announce, Courier
-from tallybook.deliver.journal import (
-    FULL,
-    Draft,
-    Envelope,
-    Item,
-    Journal,
-    MemoryJournal,
-    Write,
-)
+from tallybook.deliver.journal import FULL, Envelope, Item, Journal, MemoryJournal, Origin, Write
 from tallybook.deliver.process import end_thread, tell_of_end, tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s
@@ -66,7 +58,7 @@ class Outbox:
         self._max_item_bytes = settings.max_batch_bytes
         self.tally = Tally()
         self.log = QuietLog(self._surroundings.monotonic, logger=self._surroundings.logger)
-        self.drafts: deque[Draft] = deque()
+        self.drafts: deque[Item] = deque()
         self._lock = threading.RLock()
         self._courier = Courier(
             self._journal, self._lock, http, settings, self._surroundings, self.tally
@@ -104,11 +96,9 @@ class Outbox:
             return
         with self._lock:
             self._take_in()
-            is_kept = (
-                not self._is_closed and self._journal.append(Item(envelope, size, item)) != FULL
-            )
+            kept = FULL if self._is_closed else self._journal.append(Item(Origin(envelope), item))
             is_due = self._is_due()
-        if not is_kept:
+        if kept == FULL:
             self._refuse_for_room(1)
         elif is_due:
             self._call_worker()

@@ -1,4 +1,4 @@
-"""Batches over plain connections: half of what a pool's request costs, and there are many.
+"""Batches over plain connections: a pool's request costs half as much again, and there are many.
 
 What a pool does beside sending (redirects, retries, encodings of an answer) has no use here: of the
 answer to a batch the status counts, and what its first bytes say of a failure.

@@ -63,7 +63,7 @@ Remarks = tuple[Remark, ...]
 _NO_REMARKS: Final[Remarks] = ()
 
 
-class _Counted(Struct):
+class _Counted(Struct, gc=False):
     """The tags that count by themselves."""
 
     revenue: Any = None
@@ -132,7 +132,15 @@ def members_of_all(texts: Sequence[bytes]) -> tuple[list[bytes], Remarks]:
     for text, counted in zip(texts, _decode_all_counted(whole), strict=True):
         revenue, value = counted.revenue, counted.value
         if type(revenue) is int and type(value) is float:
-            members = b',"revenue":%d,"value":%b,"tags":%b' % (revenue, _encode(value), text)
+            parts = (
+                b',"revenue":',
+                _encode(revenue),
+                b',"value":',
+                _encode(value),
+                b',"tags":',
+                text,
+            )
+            members = b"".join(parts)
         else:
             members = _with_counted(text, revenue, value, remarks)[0] if text else text
         written.append(members)

@@ -13,7 +13,7 @@ from array import array
 from contextlib import suppress
 from typing import Any, Final
 
-from benchmarks.contenders import Contender, LostError, Setup, User
+from benchmarks.contenders import LostError, Setup, User
 from benchmarks.datafiles import EVENT_KEY, SMALL, datafile
 from benchmarks.sink import counted
 from benchmarks.task import Figures, Task
@@ -72,13 +72,18 @@ def _deliver(task: Task, *, is_user_new: bool) -> Figures:
     _warm_up(setup, users or _users(setup, guests[:_USERS]))
     gc.collect()
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    delivered = _WARM_UP
     for begin in range(0, size, BATCH_SIZE):
         batch = tags[begin : begin + BATCH_SIZE]
         for user, its_tags in zip(
             users or _users(setup, guests[begin : begin + BATCH_SIZE]), batch, strict=True
         ):
             user.track_event(EVENT_KEY, its_tags)
-        _hold_back(contender, setup, _WARM_UP + begin + BATCH_SIZE)
+        tracked = _WARM_UP + begin + BATCH_SIZE
+        while tracked - delivered > contender.max_waiting:
+            delivered = setup.delivered()
+            if tracked - delivered > contender.max_waiting:
+                time.sleep(_PAUSE_S)
     setup.settle(_WARM_UP + size)
     taken_cpu_s, taken_s = time.process_time() - began_cpu_s, time.perf_counter() - began_s
     _confirm(task, setup, _WARM_UP + size)
@@ -97,11 +102,6 @@ def _warm_up(setup: Setup, users: list[User]) -> None:
     for number, tags in enumerate(event_tags(_WARM_UP)):
         users[number % len(users)].track_event(EVENT_KEY, tags)
     setup.settle(_WARM_UP)
-
-
-def _hold_back(contender: Contender, setup: Setup, tracked: int) -> None:
-    while tracked - setup.delivered() > contender.max_waiting:
-        time.sleep(_PAUSE_S)
 
 
 def _paced(users: list[User], tags_of_events: list[dict[str, Any]]) -> array[int]:

@@ -190,23 +190,18 @@ class MemoryJournal:
     def take(self, max_events: int, max_bytes: int) -> Taken | None:
         """Hand out a stretch of one envelope."""
         pending = self._pending
-        if not pending:
+        items = [pending.popleft() for _ in range(min(len(pending), max_events))]
+        if not items:
             return None
-        envelope = pending[0].origin.envelope
-        items: list[Item] = []
-        size, around = 0, len(envelope.opening) + len(envelope.closing) - 1  # one comma less
-        while pending and len(items) < max_events:
-            item = pending[0]
-            origin = item.origin
-            its_size = origin.size + len(item.text)
-            is_same = origin.envelope is envelope or origin.envelope == envelope
-            if not is_same or (items and around + size + its_size + 1 > max_bytes):
-                break
-            size += its_size
-            around += 1
-            items.append(item)
-            pending.popleft()
-        taken = Taken(envelope, self._next, tuple(items), size)
+        envelope = items[0].origin.envelope
+        sizes = [item.origin.size + len(item.text) for item in items]
+        others = [item for item in items if item.origin.envelope is not envelope]
+        most = max_bytes - len(envelope.opening) - len(envelope.closing) + 1  # one comma less
+        if others or sum(sizes) + len(sizes) > most:
+            fitting = _fitting(items, sizes, most)
+            pending.extendleft(reversed(items[fitting:]))
+            del items[fitting:], sizes[fitting:]
+        taken = Taken(envelope, self._next, tuple(items), sum(sizes))
         self._next += len(items)
         return taken
 
@@ -235,3 +230,13 @@ class MemoryJournal:
         self._events = 0
         self._bytes = 0
         self._next = 0
+
+
+def _fitting(items: Sequence[Item], sizes: Sequence[int], most: int) -> int:
+    """How many of the first, at least one, have one envelope and, with commas, ``most`` bytes."""
+    envelope, total = items[0].origin.envelope, sizes[0] + 1
+    for number in range(1, len(items)):
+        total += sizes[number] + 1
+        if total > most or items[number].origin.envelope != envelope:
+            return number
+    return len(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import assert_type
 
 from user_plugins import Profiles, raise_fault
@@ -34,9 +35,11 @@ settings = ClientSettings(
         max_retry_after_s=60,
         refusal_wait_s=30,
         exit_timeout_s=2,
+        journal_sync_s=0.5,
         gzip=True,
     ),
     polling=PollingSettings(interval_s=30, request_timeout_s=5, backoff_base_s=0.1, stream=True),
+    journal="/var/lib/shop",
     client_name="shop",
     client_version="1.0",
     clock_ms=FixedClock(),
@@ -59,6 +62,7 @@ assert_type(
         default_decide_options=(DecideOption.INCLUDE_REASONS,),
         delivery=DeliverySettings(gzip=None),
         polling=PollingSettings(),
+        journal=Path("journal"),
         client_name="shop",
         client_version="1.0",
         clock_ms=lambda: 0,

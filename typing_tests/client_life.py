@@ -49,6 +49,9 @@ def look_at(client: Client) -> None:
     assert_type(stats.flaws, Mapping[str, int])
     assert_type(stats.waiting_events, int)
     assert_type(stats.waiting_bytes, int)
+    assert_type(stats.in_memory_only, int)
+    assert_type(stats.adopted, int)
+    assert_type(stats.damaged_bytes, int)
 
     stats.accepted = 0  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     stats.refused["closed"] = 0  # type: ignore[index]  # pyright: ignore[reportIndexIssue]

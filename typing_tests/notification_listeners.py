@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_type
 
 from tallybook import Client, NotificationType
@@ -104,6 +104,8 @@ def stop_listening(client: Client) -> None:
     assert_type(center.remove_notification_listener(1), bool)
     assert_type(center.remove_notification_listener(notification_id=1), bool)
     assert_type(center.has_listeners(NotificationType.TRACK), bool)
+    of_conversions = center.listeners_of(NotificationType.TRACK)
+    assert_type(of_conversions, Sequence[tuple[int, Callable[..., object]]])
     center.clear_notification_listeners(NotificationType.TRACK)
     center.clear_all_notification_listeners()
     for kind, pairs in center.notification_listeners.items():

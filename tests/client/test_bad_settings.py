@@ -49,6 +49,7 @@ TAKEN: dict[str, frozenset[str]] = {
     "ClientSettings.polling": NOTHING,
     "ClientSettings.odp": NOTHING,
     "ClientSettings.cmab": NONE,
+    "ClientSettings.journal": (SENDABLE - {"empty text"}) | NONE,
     "ClientSettings.client_name": SENDABLE,
     "ClientSettings.client_version": SENDABLE,
     "ClientSettings.clock_ms": FUNCTION,

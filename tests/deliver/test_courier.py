@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
 from tallybook.deliver.courier import Courier
-from tallybook.deliver.journal import Batch, Envelope, Item, MemoryJournal, Origin
+from tallybook.deliver.journal import Batch, Envelope, Item, Origin
+from tallybook.deliver.memory_journal import MemoryJournal
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 from tallybook.deliver.tally import Tally
 

@@ -107,7 +107,7 @@ class Recorder:
         if text is None or len(text) + len(origin.author) > SMALL or not self._may_write_later:
             return False
         outbox = self._outbox
-        outbox.drafts.append(Item(origin, text, frame, self._now_ns()))
+        outbox.keep(Item(origin, text, frame, self._now_ns()))
         if len(outbox.drafts) >= outbox.until_due:
             outbox.attend()
         return True
@@ -126,13 +126,23 @@ class Recorder:
 
     def _write_all(self, drafts: Sequence[Item]) -> list[bytes]:
         members, remarks = members_of_all([draft.text for draft in drafts])
-        identities = self._identities.take(len(drafts))
+        are_named = [draft for draft in drafts if draft.position or draft.identity]
+        identities = (
+            [self._identity_of(draft) for draft in drafts]
+            if are_named
+            else self._identities.take(len(drafts))
+        )
         items = [
             write_event(draft.frame, uuid, draft.at_ns // _NS_PER_MS, tags, draft.origin.author)
             for draft, uuid, tags in zip(drafts, identities, members, strict=True)
         ]
         self._remark(remarks)
         return items
+
+    def _identity_of(self, draft: Item) -> bytes:
+        if draft.position:
+            return self._outbox.identity(draft.position)
+        return draft.identity or self._next_identity()
 
     def _next_identity(self) -> bytes:
         return self._identities.take(1)[0]

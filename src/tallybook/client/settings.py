@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypedDict, cast
@@ -20,6 +21,8 @@ from tallybook.model.text import is_text, plain
 
 CLIENT_NAME: Final = "tallybook-python"
 CLIENT_VERSION: Final = "0.1.0"
+JOURNAL_VARIABLE: Final = "TALLYBOOK_JOURNAL"
+FROM_ENVIRONMENT: Final = f"${JOURNAL_VARIABLE}"  # in a directory's place
 
 
 def now_ms() -> int:
@@ -42,6 +45,9 @@ class ClientSettings(Struct, frozen=True):
         default_decide_options: Options every decide call has, besides its own.
         delivery: Batching, retrying, bounds.
         polling: How often the datafile is asked for.
+        journal: The directory in which events are safe before a call returns, also from the
+            process's own sudden end; processes may share it. By default the one that the variable
+            ``TALLYBOOK_JOURNAL`` names, if it is set and ``http`` is not; ``None`` for none.
         client_name: How events name the SDK that sent them.
         client_version: And its version.
         clock_ms: The present, in milliseconds since the epoch.
@@ -62,6 +68,7 @@ class ClientSettings(Struct, frozen=True):
     default_decide_options: Sequence[str] = ()
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     polling: PollingSettings = field(default_factory=PollingSettings)
+    journal: str | os.PathLike[str] | None = FROM_ENVIRONMENT
     client_name: str = CLIENT_NAME
     client_version: str = CLIENT_VERSION
     clock_ms: Callable[[], int] = now_ms
@@ -111,6 +118,11 @@ def _is_text(value: object) -> bool:
     return is_text(value) and plain(value).encode() is not None  # a lone surrogate raises
 
 
+def _is_path(value: object) -> bool:
+    path = os.fspath(value)  # type: ignore[call-overload]  # raises for what is none
+    return _is_text(path) and plain(path) != "" and "\0" not in plain(path)
+
+
 def _is_http(value: object) -> bool:
     return all(callable(getattr(value, name, None)) for name in ("post", "get", "abandon"))
 
@@ -124,6 +136,7 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "default_decide_options": (_are_options, "a list of decide options"),
     "delivery": (lambda value: isinstance(value, DeliverySettings), "DeliverySettings"),
     "polling": (lambda value: isinstance(value, PollingSettings), "PollingSettings"),
+    "journal": (lambda value: value is None or _is_path(value), "a directory's path, or None"),
     "client_name": (_is_text, "a string"),
     "client_version": (_is_text, "a string"),
     "clock_ms": (callable, "a function"),
@@ -149,6 +162,7 @@ class ClientOptions(TypedDict, total=False):
     default_decide_options: Sequence[str]
     delivery: DeliverySettings
     polling: PollingSettings
+    journal: str | os.PathLike[str] | None
     client_name: str
     client_version: str
     clock_ms: Callable[[], int]

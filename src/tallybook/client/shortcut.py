@@ -41,8 +41,8 @@ def shortcut(  # noqa: C901 - a call for any part of it would lengthen every con
     revision, origin = written.revision, written.origin
     frames = revision.conversion_frames
     listeners = notifications.listeners_of(NotificationType.TRACK)
-    drafts, add_draft = outbox.drafts, outbox.drafts.append
-    plain, encode, most, draft = PLAIN, encode_plain, SMALL, Item
+    drafts, keep = outbox.drafts, outbox.keep
+    plain, encode, most, item = PLAIN, encode_plain, SMALL, Item
 
     def track(event_key: str, event_tags: object) -> bool:  # noqa: C901 - see above
         if revisions.newest is not revision or listeners:
@@ -62,7 +62,7 @@ def shortcut(  # noqa: C901 - a call for any part of it would lengthen every con
             return False
         if len(tags) > most:
             return False
-        add_draft(draft(origin, tags, frame, now_ns()))
+        keep(item(origin, tags, frame, now_ns()))
         if len(drafts) >= outbox.until_due:  # looked at last, so that no draft is overlooked
             outbox.attend()
         return True

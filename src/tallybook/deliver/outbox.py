@@ -21,7 +21,8 @@ from typing import Final
 
 from tallybook.deliver.answer import Http
 from tallybook.deliver.courier import Announce, Courier
-from tallybook.deliver.journal import FULL, Envelope, Item, Journal, MemoryJournal, Origin, Write
+from tallybook.deliver.journal import Envelope, Item, Journal, Origin, Write
+from tallybook.deliver.memory_journal import MemoryJournal
 from tallybook.deliver.process import end_thread, tell_of_end, tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s
@@ -29,6 +30,7 @@ from tallybook.deliver.tally import DeliveryStats, Refusal, Tally
 
 THREAD_NAME: Final = "tallybook-delivery"
 
+_LARGE: Final = 4_096  # bytes of an item that is counted at once
 _MANY_DRAFTS: Final = 1_000  # the worker is called to take them in
 _MAX_DRAFTS: Final = 10_000  # whoever adds another takes in many, since the worker does not come
 _NEVER: Final = sys.maxsize
@@ -38,8 +40,9 @@ _FAULT_WAIT_S: Final = 1.0  # after a fault of our own, so that it cannot spin
 class Outbox:
     """Events on their way out. Every method may be called from any thread.
 
-    Small items may be appended without a lock: to ``drafts``, and whoever then finds at least
-    ``until_due`` there (looked at last, so that none is overlooked) calls :meth:`attend`.
+    Small items may be handed in without a lock: to ``keep``, which puts them among the ``drafts``,
+    and whoever then finds at least ``until_due`` there (looked at last, so that none is overlooked)
+    calls :meth:`attend`.
     """
 
     def __init__(
@@ -59,6 +62,9 @@ class Outbox:
         self.tally = Tally()
         self.log = QuietLog(self._surroundings.monotonic, logger=self._surroundings.logger)
         self.drafts: deque[Item] = deque()
+        self.keep = self._journal.keeper(self.drafts)
+        self.identity = self._journal.identity
+        self._origin: Origin | None = None
         self._lock = threading.RLock()
         self._courier = Courier(
             self._journal, self._lock, http, settings, self._surroundings, self.tally
@@ -83,8 +89,10 @@ class Outbox:
         self._courier.announce = announce
 
     def write_with(self, write: Write) -> None:
-        """Have drafts written by ``write``, on the worker."""
+        """Have drafts written by ``write``, on the worker; it begins with what others left."""
         self._courier.write = write
+        if self._journal.has_heritage():
+            self._call_worker()
 
     def append(self, envelope: Envelope, item: bytes) -> None:
         """Keep an item until it is delivered, or refuse it and count why."""
@@ -94,19 +102,20 @@ class Outbox:
             message = "An event of %d bytes is too large"
             self.log.say(logging.WARNING, Refusal.TOO_LARGE, message, size)
             return
-        with self._lock:
-            self._take_in()
-            kept = FULL if self._is_closed else self._journal.append(Item(Origin(envelope), item))
-            is_due = self._is_due()
-        if kept == FULL:
-            self._refuse_for_room(1)
-        elif is_due:
-            self._call_worker()
+        origin = self._origin
+        if origin is None or origin.envelope is not envelope:
+            origin = self._origin = Origin(envelope)
+        self.keep(Item(origin, item))
+        if size > _LARGE or len(self.drafts) >= self.until_due:
+            self.attend(is_large=size > _LARGE)
 
-    def attend(self) -> None:
-        """See to the drafts: have the worker take them in, or if that takes too long do it here."""
+    def attend(self, *, is_large: bool = False) -> None:
+        """See to the drafts: have the worker take them in, or do it here.
+
+        That is where it takes the worker too long, or where one of them ``is_large``.
+        """
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or is_large:
                 self._take_in()
             elif len(self.drafts) >= _MAX_DRAFTS:
                 self._take_in(_MANY_DRAFTS)  # no more, so that nobody waits for long
@@ -153,11 +162,14 @@ class Outbox:
         self._is_stopping = True
         self._wake.set()
         self._join(deadline - time.monotonic())
+        if not self._has_worker():
+            self._journal.release()
         return self.stats().waiting_events
 
     def retire(self) -> None:
         """Refuse further events and let the worker end by itself once everything is delivered."""
         with self._lock:
+            self._journal.seal()
             self.until_due = 1  # before taking in: whoever comes later takes in by themselves
             self._take_in()
             self._is_closed = True
@@ -178,6 +190,7 @@ class Outbox:
                 flaws=self.tally.flaws(),
                 waiting_events=holdings.events,
                 waiting_bytes=holdings.bytes,
+                **self._journal.counts(),
             )
 
     def begin_in_child(self) -> None:
@@ -288,12 +301,17 @@ class Outbox:
             wake.clear()  # before looking, so that nothing that comes meanwhile is overlooked
             with self._lock:
                 self._take_in()
+            due_s = self._guarded(lambda: self._journal.tend(courier.write))
             wait_s = self._guarded(courier.step)
             self._tell_progress()
             if wait_s is None and self._is_closed:
                 break
-            if (wait_s is None or wait_s > 0) and self._may_sleep(wait_s):
-                wake.wait(wait_s)
+            waits_s = [wait for wait in (wait_s, due_s) if wait is not None]
+            nap_s = min(waits_s, default=None)
+            if nap_s != 0 and self._may_sleep(wait_s):
+                wake.wait(nap_s)
+        if wake is self._wake:
+            self._journal.release()
         end_thread()
 
     def _drain_here(self, deadline: float) -> None:

@@ -41,6 +41,8 @@ class DeliverySettings(Struct, frozen=True):
         max_retry_after_s: The longest ``Retry-After`` that is obeyed.
         refusal_wait_s: The wait after an answer that only a person can change (401, 403, 404 …).
         exit_timeout_s: How long the end of the process may wait for what is not delivered yet.
+        journal_sync_s: How often a journal on disk is synced: what a loss of power may cost. A
+            process that is killed loses nothing.
         gzip: Compress bodies. Optimizely's own collector is not promised to accept it.
     """
 
@@ -55,6 +57,7 @@ class DeliverySettings(Struct, frozen=True):
     max_retry_after_s: float = 300.0
     refusal_wait_s: float = 60.0
     exit_timeout_s: float = 5.0
+    journal_sync_s: float = 1.0
     gzip: bool | None = None
 
     def __post_init__(self) -> None:

@@ -30,6 +30,9 @@ class DeliveryStats(Struct, frozen=True):
     ``accepted`` events are delivered, waiting, or refused by the server; the other causes of
     ``refused`` name events that were never accepted. ``retried`` counts events once for each time
     they were sent again, ``flaws`` tags and attributes that events had to go without.
+
+    Of a journal on disk: ``in_memory_only`` events are accepted that it could not take, ``adopted``
+    ones were left by processes that are gone, and ``damaged_bytes`` of what they left are lost.
     """
 
     accepted: int
@@ -39,6 +42,9 @@ class DeliveryStats(Struct, frozen=True):
     flaws: Mapping[str, int]
     waiting_events: int
     waiting_bytes: int
+    in_memory_only: int = 0
+    adopted: int = 0
+    damaged_bytes: int = 0
 
 
 class Tally:

@@ -1,0 +1,293 @@
+"""One file of a journal on disk: what was tracked, and how far it is settled.
+
+A page has a fixed size and is written through a mapping: what is written stays when the process is
+killed, and no call to the operating system is needed for it. It is a header and records. A record
+is a mark, its length, a checksum of everything and of its place, and a text. What many events share
+is a record of its own to which theirs refer by its place; it and the header stand there twice, so
+that a damaged byte costs one event at most. A page is locked as long as somebody has it, so one
+without a lock is nobody's.
+
+Little-endian throughout; another layout gets another magic.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+import mmh3
+from msgspec import MsgspecError, Struct, msgpack
+
+from tallybook.deliver.journal import Envelope, Item, Origin
+
+PREFIX_BYTES: Final = 24  # of the identities of a page's events; the last twelve digits follow
+
+_MAGIC: Final = b"TBJ1"
+_HEADER: Final = struct.Struct("<4s24sQI")  # magic, identities' prefix, first position, checksum
+_SETTLED: Final = struct.Struct("<QI")  # up to which place, checksum
+_SETTLED_AT: Final = 2 * _HEADER.size
+_BODY_AT: Final = _SETTLED_AT + _SETTLED.size
+_RECORD: Final = struct.Struct("<IIIIIQ")  # mark, bytes, checksum, origin, frame, nanoseconds
+_MARKED: Final = b"TBj"
+_EVENT: Final = int.from_bytes(
+    b"TBjE", "little"
+)  # its origin and its frame (0 for none) are the places of shared records
+_SHARED: Final = int.from_bytes(
+    b"TBjS", "little"
+)  # its origin is the place of its first copy, if it is the second
+_RECORD_BYTES: Final = _RECORD.size
+_PRIME: Final = 2**32 - 5  # so that no damage to a single byte of a number leaves a seed as it was
+
+_pack_record: Final = _RECORD.pack_into
+_hash: Final = mmh3.hash  # of bytes, from a seed; a third of the time of a cyclic checksum
+_encode: Final = msgpack.Encoder().encode
+_decode_envelope: Final = msgpack.Decoder(
+    tuple[str, bytes, bytes, tuple[tuple[str, str], ...]]
+).decode
+_decode_origin: Final = msgpack.Decoder(tuple[int, bytes, int]).decode
+_decode_frame: Final = msgpack.Decoder(tuple[bytes, ...]).decode
+
+
+class Recovered(Struct, frozen=True):
+    """An event of a page, and the place after it; without an item it is ``damaged`` bytes."""
+
+    end: int
+    item: Item | None = None
+    damaged: int = 0
+
+
+class Page:
+    """A page whose file is locked. Whoever adds to it sees to it that nobody else does meanwhile.
+
+    Args:
+        path: Where the file stands.
+        file: The file, locked, of the page's size.
+
+    Attributes:
+        path: Where the file stands.
+        first: The position of its beginning; a record's position is that and its place.
+        size: Its bytes.
+
+    Raises:
+        ValueError: It is none of ours.
+    """
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self.path = path
+        self._file = file
+        self._map = mmap.mmap(file.fileno(), 0)
+        self.size = len(self._map)
+        self._prefix, self.first = self._header()
+        self._settled = self._read_settled()
+        self._end = _BODY_AT
+        self._last = -1  # event's place
+        self._places: dict[int, int] = {}  # of what is shared, by its id
+        self._known: list[object] = []
+        # What was last written, and its place: most often it comes again.
+        self._last_origin: tuple[Origin | None, int] = (None, 0)
+        self._last_frame: tuple[tuple[bytes, ...] | None, int] = (None, 0)
+
+    def add(self, item: Item) -> int:
+        """Write an item; its position, 0 when there is no room for it."""
+        origin, frame = item.origin, item.frame
+        last_origin, origin_at = self._last_origin
+        if origin is not last_origin:
+            origin_at = self._places.get(id(origin)) or self._share_origin(origin)
+            self._last_origin = origin, origin_at
+        last_frame, frame_at = self._last_frame
+        if frame is not last_frame:
+            frame_at = self._places.get(id(frame)) or self._share_frame(frame)
+            self._last_frame = frame, frame_at
+        if not origin_at or (frame is not None and not frame_at):
+            return 0
+        place = self._write(_EVENT, item.text, origin_at, frame_at, item.at_ns)
+        if not place:
+            return 0
+        self._last = place
+        return self.first + place
+
+    def settle(self, position: int) -> None:
+        """Need nothing any more of what stands before a position."""
+        settled = min(position - self.first, self._end)
+        if settled > self._settled:
+            self._settled = settled
+            text = settled.to_bytes(8, "little")
+            _SETTLED.pack_into(self._map, _SETTLED_AT, settled, crc32(text))
+
+    def identity(self, position: int) -> bytes:
+        """The identity of the event at a position, as text."""
+        return b"%b%012x" % (self._prefix, position)
+
+    @property
+    def end(self) -> int:
+        """The position after what is written."""
+        return self.first + self._end
+
+    @property
+    def next_first(self) -> int:
+        """Where the page after this one begins."""
+        return self.first + self.size
+
+    @property
+    def is_settled(self) -> bool:
+        """True when nothing of what is written is needed any more."""
+        return self._settled > self._last
+
+    @property
+    def is_half_full(self) -> bool:
+        """True when the next page will soon be wanted."""
+        return 2 * self._end >= self.size
+
+    def sync(self) -> None:
+        """Have everything on the disk itself, so that it outlasts a loss of power.
+
+        Raises:
+            OSError: It cannot be.
+        """
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Leave the file to whoever comes next."""
+        self._map.close()
+        self._file.close()
+
+    def remove(self) -> None:
+        """Leave nothing."""
+        with suppress(OSError):  # it cannot be removed, or somebody did: it is settled all the same
+            self.path.unlink()
+        self.close()
+
+    def unsettled(self) -> Iterator[Recovered]:
+        """What was written and is not settled, in order; nothing may be added to it afterwards."""
+        shared: dict[int, Any] = {}
+        for place, end in self._records():
+            self._end = end
+            try:
+                item = self._read(place, end, shared)
+            except (MsgspecError, LookupError, ValueError):
+                yield Recovered(end, damaged=end - place)
+                continue
+            if item is not None and place >= self._settled:
+                yield Recovered(end, item)
+
+    def _share_origin(self, origin: Origin) -> int:
+        envelope = origin.envelope
+        places = self._places
+        at = places.get(id(envelope)) or self._share(envelope, b"E" + _packed_envelope(envelope))
+        return at and self._share(origin, b"O" + _encode((at, origin.author, origin.size)))
+
+    def _share_frame(self, frame: tuple[bytes, ...] | None) -> int:
+        return 0 if frame is None else self._share(frame, b"P" + _encode(frame))
+
+    def _share(self, thing: object, packed: bytes) -> int:
+        place = self._write(_SHARED, packed, 0, 0, 0)
+        if not place or not self._write(_SHARED, packed, place, 0, 0):
+            return 0
+        self._places[id(thing)] = place
+        self._known.append(thing)  # or another thing could get its id
+        return place
+
+    def _write(self, mark: int, text: bytes, origin_at: int, frame_at: int, at_ns: int) -> int:
+        size = len(text)
+        record_bytes = size + _RECORD_BYTES
+        # Nothing is called between these lines: a signal handler could add something meanwhile.
+        place = self._end
+        end = place + record_bytes
+        if end > self.size:
+            return 0
+        self._end = end
+        seed = (place + origin_at + frame_at + at_ns) % _PRIME
+        check = _hash(text, seed, False)
+        _pack_record(self._map, place, mark, size, check, origin_at, frame_at, at_ns)
+        self._map[place + _RECORD_BYTES : end] = text
+        return place
+
+    def _records(self) -> Iterator[tuple[int, int]]:
+        """Places and ends of records, and of what stands where one should."""
+        data, place = self._map, _BODY_AT
+        while place + _RECORD_BYTES <= self.size:
+            _, size, *_ = _RECORD.unpack_from(data, place)
+            end = place + _RECORD_BYTES + size
+            if end <= self.size and self._is_whole(place, end):
+                yield place, end
+                place = end
+                continue
+            found = data.find(_MARKED, place + 1)
+            end = found if found >= 0 else self.size
+            stray = len(data[place:end].rstrip(b"\0"))
+            if stray:
+                yield place, place + stray
+            place = end
+
+    def _is_whole(self, place: int, end: int) -> bool:
+        mark, size, check, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
+        is_known = mark == _EVENT or (mark == _SHARED and not frame_at and not at_ns)
+        if not is_known or place + _RECORD_BYTES + size != end:
+            return False
+        seed = (place + origin_at + frame_at + at_ns) % _PRIME
+        return bool(_hash(self._map[place + _RECORD_BYTES : end], seed, False) == check)
+
+    def _read(self, place: int, end: int, shared: dict[int, Any]) -> Item | None:
+        """The item of a record, ``None`` if it has none; raises for what is no record."""
+        if not self._is_whole(place, end):
+            raise ValueError("expected a record")
+        mark, _, _, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
+        text = self._map[place + _RECORD_BYTES : end]
+        if mark == _SHARED:
+            shared.setdefault(origin_at or place, _unpacked(text, shared))
+            return None
+        if not frame_at:
+            return Item(shared[origin_at], text)
+        identity = self.identity(self.first + place)
+        return Item(shared[origin_at], text, shared[frame_at], at_ns, 0, identity)
+
+    def _header(self) -> tuple[bytes, int]:
+        for at in (0, _HEADER.size) if self.size >= _BODY_AT else ():
+            magic, prefix, first, check = _HEADER.unpack_from(self._map, at)
+            if magic == _MAGIC and check == crc32(self._map[at : at + _HEADER.size - 4]):
+                return prefix, first
+        self._map.close()
+        raise ValueError("expected a page of a journal")
+
+    def _read_settled(self) -> int:
+        settled, check = _SETTLED.unpack_from(self._map, _SETTLED_AT)
+        # What cannot be trusted counts for nothing: events that are sent twice count once.
+        return settled if check == crc32(self._map[_SETTLED_AT : _SETTLED_AT + 8]) else 0
+
+
+def beginning(prefix: bytes, first: int) -> bytes:
+    """How the file of a new page begins; the rest is zeros.
+
+    Args:
+        prefix: What the identities of its events begin with, :data:`PREFIX_BYTES` of them.
+        first: The position of its beginning.
+    """
+    header = _HEADER.pack(_MAGIC, prefix, first, 0)[:-4]
+    copy = header + crc32(header).to_bytes(4, "little")
+    return copy + copy + _SETTLED.pack(0, crc32(bytes(8)))
+
+
+def room_for(size: int) -> int:
+    """Bytes a page needs that is to hold an item of ``size`` bytes, its origin and its frame."""
+    return 4 * size + 64 * 1024
+
+
+def _packed_envelope(envelope: Envelope) -> bytes:
+    return _encode((envelope.url, envelope.opening, envelope.closing, envelope.headers))
+
+
+def _unpacked(packed: bytes, shared: Mapping[int, Any]) -> Envelope | Origin | tuple[bytes, ...]:
+    kind, content = packed[:1], packed[1:]
+    if kind == b"E":
+        return Envelope(*_decode_envelope(content))
+    if kind == b"P":
+        return _decode_frame(content)
+    envelope_at, author, size = _decode_origin(content)
+    return Origin(shared[envelope_at], author, size)

@@ -1,0 +1,490 @@
+"""What was tracked outlives its process: the next one, or one beside it, delivers it once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinks import Answer, Sink
+from tallybook import Client
+from tallybook.client import DeliverySettings
+from tallybook.deliver.disk_journal import LOOK_S, DiskJournal
+from tallybook.deliver.http import KeepAliveHttp
+from tallybook.deliver.journal import Batch, Envelope, Item, Origin
+from tallybook.deliver.outbox import Outbox
+from tallybook.deliver.settings import Surroundings
+from tallybook.testing import DatafileBuilder
+
+SOURCE = Path(__file__).parents[2] / "src"
+ENVELOPE = Envelope("http://here", b"[", b"]")
+DATAFILE = DatafileBuilder(events=["purchase"]).flag("checkout", variations={"on": {}}).build()
+LATER = {"flush_interval_s": 3_600.0, "batch_size": 10_000}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as started:
+        yield started
+
+
+def client(sink: Sink, directory: Path, **delivery: Any) -> Client:
+    settings = DeliverySettings(**delivery)
+    return Client(DATAFILE, event_url=f"{sink.url}/v1/events", journal=directory, delivery=settings)
+
+
+def start(program: str, sink: Sink, directory: Path) -> subprocess.Popen[bytes]:
+    """A program in a process of its own, which can ``connect`` and ``die``."""
+    setup = f"""
+        import os, signal, sys
+        from tallybook import Client
+        from tallybook.client import DeliverySettings
+        def connect(**delivery):
+            return Client(
+                {DATAFILE!r}, event_url={sink.url + "/v1/events"!r}, journal={str(directory)!r},
+                delivery=DeliverySettings(**delivery),
+            )
+        def die():
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    code = textwrap.dedent(setup) + textwrap.dedent(program)
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment)
+
+
+def run(program: str, sink: Sink, directory: Path, *, ending: int = 0) -> None:
+    """The same until it has ended, as expected."""
+    assert start(program, sink, directory).wait(60) == ending
+
+
+def numbers(sink: Sink) -> list[int]:
+    return [event["tags"]["n"] for event in sink.events]
+
+
+def uuids(sink: Sink) -> list[str]:
+    return [event["uuid"] for event in sink.events]
+
+
+def eventually(is_so: Callable[[], bool], within_s: float = 20.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_so()
+
+
+def test_a_killed_process_loses_nothing(sink: Sink, directory: Path) -> None:
+    run(
+        """
+        client = connect(flush_interval_s=3600.0, batch_size=10_000)
+        users = [client.create_user_context(f"user-{n}", {}) for n in range(7)]
+        for n in range(1_000):
+            users[n % 7].track_event("purchase", {"n": n, "revenue": n})
+        die()
+        """,
+        sink,
+        directory,
+        ending=-signal.SIGKILL,
+    )
+    assert sink.requests == []
+    with client(sink, directory) as heir:
+        assert eventually(lambda: len(sink.events) >= 1_000), heir.delivery_stats()
+        assert heir.flush(20)
+        assert heir.delivery_stats().adopted == 1_000
+    assert numbers(sink) == list(range(1_000))
+    assert [visitor["visitor_id"] for visitor in sink.visitors] == [
+        f"user-{n % 7}" for n in range(1_000)
+    ]
+    assert [event["revenue"] for event in sink.events] == list(range(1_000))
+    assert len(set(uuids(sink))) == 1_000
+    assert list(directory.iterdir()) == []
+
+
+def test_what_was_sent_and_not_answered_keeps_its_identity(directory: Path) -> None:
+    with Sink(answers=[Answer(503)]) as sink:
+        run(
+            """
+            import time
+            client = connect(flush_interval_s=3600.0, batch_size=20, backoff_base_s=60.0)
+            user = client.create_user_context("user", {})
+            for n in range(20):
+                user.track_event("purchase", {"n": n})
+            while not client.delivery_stats().retried and time.sleep(0.01) is None:
+                if os.path.exists("/proc/self") and client._outbox._courier._attempt:
+                    die()
+            """,
+            sink,
+            directory,
+            ending=-signal.SIGKILL,
+        )
+        first = uuids(sink)
+        assert len(first) == 20
+        with client(sink, directory):
+            assert eventually(lambda: len(sink.requests) == 2)
+        assert uuids(sink)[20:] == first, "so the server counts each once"
+
+
+def test_what_was_delivered_before_is_not_sent_again(sink: Sink, directory: Path) -> None:
+    run(
+        """
+        client = connect(flush_interval_s=3600.0, batch_size=10)
+        user = client.create_user_context("user", {})
+        for n in range(20):
+            user.track_event("purchase", {"n": n})
+        assert client.flush(20)
+        for n in range(20, 25):
+            user.track_event("purchase", {"n": n})
+        die()
+        """,
+        sink,
+        directory,
+        ending=-signal.SIGKILL,
+    )
+    with client(sink, directory):
+        assert eventually(lambda: len(sink.events) == 25)
+    assert numbers(sink) == list(range(25))
+
+
+def test_decisions_are_as_safe(sink: Sink, directory: Path) -> None:
+    run(
+        """
+        client = connect(flush_interval_s=3600.0)
+        for n in range(3):
+            client.create_user_context(f"user-{n}", {}).decide("checkout")
+        die()
+        """,
+        sink,
+        directory,
+        ending=-signal.SIGKILL,
+    )
+    with client(sink, directory):
+        assert eventually(lambda: len(sink.events) == 3)
+    assert [visitor["visitor_id"] for visitor in sink.visitors] == ["user-0", "user-1", "user-2"]
+    assert {event["key"] for event in sink.events} == {"campaign_activated"}
+
+
+def test_closing_leaves_no_file_when_everything_is_delivered(sink: Sink, directory: Path) -> None:
+    made = client(sink, directory, **LATER)
+    made.track("purchase", "user", {}, {"n": 1})
+    assert [path.suffix for path in directory.iterdir()] == [".journal"]
+    assert made.close(20) == 0
+    assert list(directory.iterdir()) == []
+    made.track("purchase", "user", {}, {"n": 2})
+    assert made.delivery_stats().refused == {"closed": 1}
+    assert list(directory.iterdir()) == [], "what is refused is not kept"
+
+
+def test_a_client_nobody_holds_leaves_no_file_either(sink: Sink, directory: Path) -> None:
+    client(sink, directory).track("purchase", "user", {}, {"n": 1})
+    assert eventually(lambda: numbers(sink) == [1] and list(directory.iterdir()) == [])
+
+
+def test_what_is_undelivered_at_the_end_is_delivered_by_the_next(directory: Path) -> None:
+    with Sink(otherwise=Answer(503)) as sink:
+        made = client(sink, directory, backoff_base_s=0.01)
+        for n in range(3):
+            made.track("purchase", "user", {}, {"n": n})
+        assert made.close(0.3) == 3
+        sink.otherwise = Answer()
+        refused = len(sink.requests)
+        with client(sink, directory):
+            assert eventually(lambda: len(sink.requests) > refused)
+        assert [v["snapshots"][0]["events"][0]["tags"]["n"] for v in sink.visitors[-3:]] == [
+            0,
+            1,
+            2,
+        ]
+        assert list(directory.iterdir()) == []
+
+
+def test_a_living_process_delivers_for_one_that_died_beside_it(
+    sink: Sink, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallybook.deliver.disk_journal.LOOK_S", 0.05)
+    with client(sink, directory) as living:
+        living.track("purchase", "living", {}, {"n": 0})
+        assert eventually(lambda: numbers(sink) == [0])
+        run(
+            """
+            client = connect(flush_interval_s=3600.0)
+            client.track("purchase", "dead", {}, {"n": 1})
+            die()
+            """,
+            sink,
+            directory,
+            ending=-signal.SIGKILL,
+        )
+        assert eventually(lambda: numbers(sink) == [0, 1])
+
+
+def test_processes_share_a_directory_and_no_event(sink: Sink, directory: Path) -> None:
+    program = """
+        client = connect(flush_interval_s=0.01)
+        for n in range(500):
+            client.track("purchase", str(os.getpid()), {}, {"n": n})
+        assert client.close(20) == 0
+    """
+    processes = [start(program, sink, directory) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert sorted(numbers(sink)) == sorted(list(range(500)) * 3)
+    assert len(set(uuids(sink))) == 1_500
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_a_page_of_its_own(sink: Sink, directory: Path) -> None:
+    run(
+        """
+        client = connect(flush_interval_s=3600.0, batch_size=10_000)
+        for n in range(10):
+            client.track("purchase", "parent", {}, {"n": n})
+        child = os.fork()
+        if child == 0:
+            for n in range(10, 30):
+                client.track("purchase", "child", {}, {"n": n})
+            die()
+        os.waitpid(child, 0)
+        for n in range(30, 35):
+            client.track("purchase", "parent", {}, {"n": n})
+        die()
+        """,
+        sink,
+        directory,
+        ending=-signal.SIGKILL,
+    )
+    with client(sink, directory):
+        assert eventually(lambda: len(sink.events) == 35)
+    assert sorted(numbers(sink)) == list(range(35))
+    assert len(set(uuids(sink))) == 35
+
+
+def test_a_directory_that_cannot_be_is_said_once_and_memory_does(
+    sink: Sink, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    with client(sink, tmp_path / "file" / "journal") as made:
+        for n in range(3):
+            made.track("purchase", "user", {}, {"n": n})
+        assert made.flush(20)
+        assert made.delivery_stats().in_memory_only == 3
+    assert numbers(sink) == [0, 1, 2]
+    assert [r.levelname for r in caplog.records if "journal" in r.getMessage()] == ["WARNING"]
+
+
+def test_a_full_disk_costs_the_safety_and_not_the_events(sink: Sink, directory: Path) -> None:
+    run(
+        """
+        import resource
+        client = connect(flush_interval_s=0.01)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+        for n in range(100):
+            client.track("purchase", "user", {}, {"n": n})
+        assert client.flush(20)
+        assert client.delivery_stats().in_memory_only == 100
+        assert client.close(20) == 0
+        """,
+        sink,
+        directory,
+    )
+    assert numbers(sink) == list(range(100))
+    assert list(directory.iterdir()) == []
+
+
+def test_many_events_take_several_pages_and_leave_none(sink: Sink, directory: Path) -> None:
+    with client(sink, directory, max_waiting_bytes=2**30) as made:
+        for n in range(20_000):
+            made.track("purchase", f"user-{n}", {}, {"n": n})
+        assert made.flush(60)
+        stats = made.delivery_stats()
+        assert (stats.delivered, stats.in_memory_only) == (20_000, 0)
+    assert numbers(sink) == list(range(20_000))
+    assert list(directory.iterdir()) == []
+
+
+def test_without_a_directory_nothing_is_written(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TALLYBOOK_JOURNAL", raising=False)
+    with Client(DATAFILE, event_url=sink.url) as made:
+        made.track("purchase", "user", {}, {"n": 1})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environment_names_the_directory_and_none_means_none(
+    sink: Sink, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TALLYBOOK_JOURNAL", str(directory))
+    for options, is_written in (({}, True), ({"journal": None}, False)):
+        made = Client(DATAFILE, event_url=sink.url, delivery=DeliverySettings(**LATER), **options)
+        made.track("purchase", "user", {}, {"n": 1})
+        assert (directory.exists() and any(directory.iterdir())) == is_written
+        assert made.close(20) == 0
+
+
+def test_pages_are_synced_once_an_interval_and_only_when_something_came(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal = journal_at(directory)
+    journal.put(1)
+    assert journal.tend_at(0.0) == LOOK_S
+    assert len(synced) == 1
+    journal.put(2)
+    assert journal.tend_at(0.4) == pytest.approx(0.6)
+    assert len(synced) == 1
+    journal.tend_at(1.0)
+    assert len(synced) == 2
+    assert journal.tend_at(2.0) == pytest.approx(LOOK_S - 2.0), "nothing came"
+    assert len(synced) == 2
+    journal.release()
+
+
+class Journal(DiskJournal):
+    """A journal with a clock that is told the time, whose items are numbers."""
+
+    def __init__(self, directory: Path, settings: DeliverySettings) -> None:
+        self.now = 0.0
+        self.queue: deque[Item] = deque()
+        super().__init__(settings, directory, Surroundings(monotonic=lambda: self.now))
+        self.keeper(self.queue)
+        self.origin = Origin(ENVELOPE)
+
+    def put(self, number: int) -> None:
+        self.keep(Item(self.origin, str(number).encode()))
+
+    def tend_at(self, now: float) -> float | None:
+        self.now = now
+        return self.tend(nothing_to_write)
+
+    def take_in(self) -> None:
+        self.extend(list(self.queue))
+        self.queue.clear()
+
+    def deliver(self, most: int) -> list[int]:
+        self.take_in()
+        taken = self.take(most, 10**6)
+        if taken is None:
+            return []
+        batch: Batch = taken.written(nothing_to_write)
+        self.acknowledge(batch)
+        return [int(text) for text in batch.items]
+
+    def adopt(self) -> list[Item]:
+        adopted: list[Item] = []
+        while self.tend_at(self.now + LOOK_S) == 0.0:
+            adopted += self.queue
+            self.take_in()
+        return adopted
+
+    def close_as_killed(self) -> None:
+        """Let go of the files without a word, as the end of a process does."""
+        self.abandon()
+
+
+def nothing_to_write(drafts: Sequence[Item]) -> list[bytes]:
+    assert not drafts
+    return []
+
+
+def journal_at(directory: Path, **settings: Any) -> Journal:
+    return Journal(directory, DeliverySettings(**settings))
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("put"), st.integers(1, 40)),
+    st.tuples(st.just("deliver"), st.integers(1, 60)),
+    st.tuples(st.just("crash"), st.just(0)),
+    st.tuples(st.just("restart"), st.just(0)),
+)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_whenever_it_is_killed_everything_kept_is_delivered_in_the_end(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    journal = journal_at(directory)
+    kept, delivered, crashes = 0, [], 0
+    for step, count in [*steps, ("crash", 0), ("deliver", 10_000)]:
+        if step == "put":
+            for _ in range(count):
+                journal.put(kept)
+                kept += 1
+        elif step == "deliver":
+            delivered += journal.deliver(count)
+        else:
+            crashes += step == "crash"
+            if step == "crash":
+                journal.close_as_killed()
+            else:
+                journal.release()
+            journal = journal_at(directory)
+            journal.adopt()
+    assert delivered == list(range(kept)), "each once, in order"
+    journal.release()
+    assert list(directory.iterdir()) == []
+
+
+def test_what_is_damaged_is_counted_and_said(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = journal_at(directory)
+    for number in range(100, 110):
+        journal.put(number)
+    journal.close_as_killed()
+    (page,) = directory.iterdir()
+    text = page.read_bytes()
+    assert text.count(b"105") == 1
+    page.write_bytes(text.replace(b"105", b"999"))
+    heir = journal_at(directory)
+    adopted = [int(item.text) for item in heir.adopt()]
+    assert adopted == [n for n in range(100, 110) if n != 105]
+    assert heir.counts()["damaged_bytes"] > 0
+    assert "are damaged" in caplog.text
+    heir.release()
+
+
+def test_only_as_much_is_adopted_as_there_is_room_for(directory: Path) -> None:
+    journal = journal_at(directory)
+    for number in range(5_000):
+        journal.put(number)
+    journal.close_as_killed()
+    heir = journal_at(directory, max_waiting_events=3_000)
+    seen: list[int] = []
+    while delivered := (heir.adopt(), heir.deliver(500))[1]:
+        assert heir.holdings().events <= 3_000
+        seen += delivered
+    assert seen == list(range(5_000))
+    heir.release()
+
+
+def test_nothing_is_adopted_before_somebody_can_write_it(directory: Path) -> None:
+    journal = journal_at(directory)
+    journal.put(1)
+    journal.close_as_killed()
+    with Sink() as sink:
+        heir = DiskJournal(DeliverySettings(), directory, Surroundings())
+        outbox = Outbox(DeliverySettings(), KeepAliveHttp(10), journal=heir)
+        time.sleep(0.1)
+        assert heir.counts()["adopted"] == 0
+        outbox.write_with(lambda drafts: [b"1" for _ in drafts])
+        assert eventually(lambda: heir.counts()["adopted"] == 1)
+        outbox.close(0)
+        assert sink.requests == [], "its events go where they were to go"

@@ -150,6 +150,26 @@ def test_a_damaged_byte_costs_one_event_at_most_and_no_event_is_made_up(
         assert sum(each.damaged for each in recovered) > 0, "it is told"
 
 
+@pytest.mark.parametrize("change", [0x01, 0x16, 0x80, 0xFF])  # 0x16: from one mark to the other
+def test_wherever_the_byte_stands(tmp_path: Path, change: int) -> None:
+    some = items(6)
+    page = written(tmp_path, some)
+    used = page.end - page.first
+    page.close()
+    good = page.path.read_bytes()
+    originals = {content(item): page.identity(item.position) for item in some}
+    for at in range(used):
+        page.path.write_bytes(good[:at] + bytes([good[at] ^ change]) + good[at + 1 :])
+        (damaged,) = found(tmp_path)
+        recovered = list(damaged.unsettled())
+        damaged.close()
+        events = [each.item for each in recovered if each.item is not None]
+        assert all(content(item) in originals for item in events), at
+        assert all(item.identity in (b"", originals[content(item)]) for item in events), at
+        is_told = any(each.damaged for each in recovered)
+        assert len(events) == 6 or (len(events) == 5 and is_told), at
+
+
 @given(cut=st.floats(0, 1))
 def test_of_a_page_that_was_cut_everything_before_the_cut_is_read(
     tmp_path_factory: pytest.TempPathFactory, cut: float

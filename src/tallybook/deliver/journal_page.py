@@ -35,6 +35,7 @@ _SETTLED: Final = struct.Struct("<QI")  # up to which place, checksum
 _SETTLED_AT: Final = 2 * _HEADER.size
 _BODY_AT: Final = _SETTLED_AT + _SETTLED.size
 _RECORD: Final = struct.Struct("<IIIIIQ")  # mark, bytes, checksum, origin, frame, nanoseconds
+_SHARED_SIGN: Final = 1  # in the nanoseconds' place, for the mark itself has no checksum
 _MARKED: Final = b"TBj"
 _EVENT: Final = int.from_bytes(
     b"TBjE", "little"
@@ -187,8 +188,8 @@ class Page:
         return 0 if frame is None else self._share(frame, b"P" + _encode(frame))
 
     def _share(self, thing: object, packed: bytes) -> int:
-        place = self._write(_SHARED, packed, 0, 0, 0)
-        if not place or not self._write(_SHARED, packed, place, 0, 0):
+        place = self._write(_SHARED, packed, 0, 0, _SHARED_SIGN)
+        if not place or not self._write(_SHARED, packed, place, 0, _SHARED_SIGN):
             return 0
         self._places[id(thing)] = place
         self._known.append(thing)  # or another thing could get its id
@@ -228,8 +229,9 @@ class Page:
 
     def _is_whole(self, place: int, end: int) -> bool:
         mark, size, check, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
-        is_known = mark == _EVENT or (mark == _SHARED and not frame_at and not at_ns)
-        if not is_known or place + _RECORD_BYTES + size != end:
+        is_shared = not frame_at and at_ns == _SHARED_SIGN
+        is_marked = mark == (_SHARED if is_shared else _EVENT)
+        if not is_marked or place + _RECORD_BYTES + size != end:
             return False
         seed = (place + origin_at + frame_at + at_ns) % _PRIME
         return bool(_hash(self._map[place + _RECORD_BYTES : end], seed, False) == check)

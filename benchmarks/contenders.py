@@ -90,6 +90,10 @@ class Contender(Protocol):
         """A client whose background work does not begin, and that has room for any backlog."""
         ...
 
+    def safe(self, datafile: str, folder: str) -> Setup:
+        """The same with events in files of ``folder``; in memory where an SDK has no such thing."""
+        ...
+
     def sending(self, datafile: str, url: str, batch_size: int) -> Setup:
         """A client that really sends, in batches, to ``url``."""
         ...
@@ -125,6 +129,9 @@ class OptimizelyLike:
         processor = self._batching(self._dispatcher, start_on_init=False, event_queue=queue)
         client = self._optimizely(datafile, event_processor=processor)
         return self._setup(client, forget=lambda: _empty(queue))
+
+    def safe(self, datafile: str, folder: str) -> Setup:  # noqa: ARG002 - nothing is in files
+        return self.quiet(datafile)
 
     def sending(self, datafile: str, url: str, batch_size: int) -> Setup:
         forward = _Forward(self._dispatcher.dispatch_event, url, batch_size)
@@ -194,13 +201,20 @@ class Native:
         return self._setup(self._client(datafile))
 
     def quiet(self, datafile: str) -> Setup:
+        return self._quiet(datafile, None)
+
+    def safe(self, datafile: str, folder: str) -> Setup:
+        return self._quiet(datafile, folder)
+
+    def _quiet(self, datafile: str, journal: str | None) -> Setup:
         delivery = self._delivery(
             batch_size=_AMPLE_EVENTS,
             flush_interval_s=_NO_TIME_S,
             max_waiting_events=_AMPLE_EVENTS,
             max_waiting_bytes=_AMPLE_BYTES,
         )
-        return self._setup(self._client(datafile, http=_AnswersAtOnce(), delivery=delivery))
+        client = self._client(datafile, http=_AnswersAtOnce(), delivery=delivery, journal=journal)
+        return self._setup(client)
 
     def sending(self, datafile: str, url: str, batch_size: int) -> Setup:
         delivery = self._delivery(batch_size=batch_size, flush_interval_s=_NO_TIME_S)

@@ -8,6 +8,7 @@ tags and user contexts are made beforehand.
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -22,16 +23,24 @@ _FLAG_KEYS: Final = [f"flag_{number}" for number in range(SMALL.flags)]
 
 
 def track_event(task: Task) -> Figures:
-    """``size`` events with six attributes and five tags: of one user context, and of a new one."""
+    """``size`` events with six attributes and five tags: of one user context, and of a new one.
+
+    And again of one with a journal on disk, in memory where the SDK has none.
+    """
     text, tags, guests = datafile(SMALL), event_tags(task.size), visitors(task.size)
-    setup = task.contender().quiet(text)
+    contender = task.contender()
+    setup = contender.quiet(text)
     user = _user(setup, guests[0])
-    return {
-        "track_us": _mean_us(setup, lambda: _track(user, tags), task.size),
-        "create_and_track_us": _mean_us(
-            setup, lambda: _create_and_track(setup, guests, tags), task.size
-        ),
-    }
+    with tempfile.TemporaryDirectory() as folder:
+        safe = contender.safe(text, folder)
+        safe_user = _user(safe, guests[0])
+        return {
+            "track_us": _mean_us(setup, lambda: _track(user, tags), task.size),
+            "create_and_track_us": _mean_us(
+                setup, lambda: _create_and_track(setup, guests, tags), task.size
+            ),
+            "track_safe_us": _mean_us(safe, lambda: _track(safe_user, tags), task.size),
+        }
 
 
 def decide(task: Task) -> Figures:

@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly bench lint types arch docs format clean
+.PHONY: help demo test nightly faults bench lint types arch docs format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ nightly: $(VENV)/.installed-dev ## 100,000 random calls held against the officia
 	TALLYBOOK_COMPARISONS=100000 TALLYBOOK_SEED=$$(date +%j000) \
 	  $(BIN)/python -m pytest tests/differential/test_client_against_official.py \
 	  tests/differential/test_drop_in_against_official.py -q -s $(PYTEST_ARGS)
+
+faults: $(VENV)/.installed-dev ## every fault there is a test for; writes docs/reference/reliability.md
+	TALLYBOOK_FAULTS=all $(BIN)/python -m pytest tests/faults -q -rA $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-dev ## measure against the official SDK; BENCH_ARGS=--full takes half an hour
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -291,12 +291,14 @@ def test_a_full_disk_costs_the_safety_and_not_the_events(sink: Sink, directory: 
         """
         import resource
         client = connect(flush_interval_s=0.01)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, most))
         for n in range(100):
             client.track("purchase", "user", {}, {"n": n})
         assert client.flush(20)
         assert client.delivery_stats().in_memory_only == 100
         assert client.close(20) == 0
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         """,
         sink,
         directory,

@@ -51,7 +51,7 @@ class DiskJournal(MemoryJournal):
         self._monotonic = surroundings.monotonic
         self._log = QuietLog(surroundings.monotonic, logger=surroundings.logger)
         self._pages: deque[Page] = deque()
-        self._page: Page | None = None
+        self._use(None)
         self._spare: Page | None = None
         self._orphan: tuple[Page, Iterator[Recovered]] | None = None
         self._drafts: deque[Item] = deque()
@@ -68,8 +68,7 @@ class DiskJournal(MemoryJournal):
         writing = self._writing
         writing.acquire()  # half the time of ``with``
         try:
-            page = self._page
-            item.position = (page.add(item) if page is not None else 0) or self._add_to_next(item)
+            item.position = self._add(item) or self._add_to_next(item)
             self._drafts.append(item)
         finally:
             writing.release()
@@ -120,13 +119,13 @@ class DiskJournal(MemoryJournal):
         """Write nothing more."""
         with self._writing:
             self._is_sealed = True
-            self._page = None
+            self._use(None)
 
     def release(self) -> None:
         """Remove what is settled; whatever else there is, the next process adopts."""
         with self._writing:
             self._is_sealed = True
-            self._page = None
+            self._use(None)
             pages, self._pages = self._pages, deque()
             spare, self._spare = self._spare, None
             orphan, self._orphan = self._orphan, None
@@ -150,7 +149,7 @@ class DiskJournal(MemoryJournal):
         self._pages.clear()
         self._spare = None
         self._orphan = None
-        self._page = None
+        self._use(None)
         self._is_sealed = False
         self._prefix = identity_prefix()
         self._next_first = 0
@@ -182,8 +181,12 @@ class DiskJournal(MemoryJournal):
             self._next_first = page.next_first
             self._next_size = min(_LARGEST_PAGE, 4 * self._next_size)
             self._pages.append(page)
-        self._page = page
+        self._use(page)
         return page
+
+    def _use(self, page: Page | None) -> None:
+        self._page = page
+        self._add: Callable[[Item], int] = _nowhere if page is None else page.add
 
     def _make(self, size: int) -> Page | None:
         now = self._monotonic()
@@ -207,6 +210,8 @@ class DiskJournal(MemoryJournal):
         if page is None or self._spare is not None or not page.is_half_full:
             return
         spare = self._make(self._next_size)
+        if spare is not None:
+            spare.touch()
         with self._writing:
             if self._is_sealed and spare is not None:
                 spare.remove()
@@ -271,6 +276,10 @@ class DiskJournal(MemoryJournal):
     def _own_paths(self) -> set[Path]:
         pages = (*list(self._pages), self._spare)
         return {page.path for page in pages if page is not None}
+
+
+def _nowhere(_item: Item) -> int:
+    return 0
 
 
 def identity_prefix() -> bytes:

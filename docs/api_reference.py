@@ -102,6 +102,11 @@ PAGES: Final[Mapping[str, Page]] = {
         "The provider; see [Use OpenFeature](../../how-to/openfeature.md).",
         (Door("tallybook.openfeature"),),
     ),
+    "telemetry": Page(
+        "`tallybook.telemetry`",
+        "Metrics for OpenTelemetry; see [Delivery](../../concepts/delivery.md#watching).",
+        (Door("tallybook.telemetry"),),
+    ),
     "optimizely": Page(
         "`tallybook.optimizely`",
         "The import paths of the Optimizely SDK; see "

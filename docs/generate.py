@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "tallybook"
 ROOMS = (
     *("errors", "model", "wire", "decide", "deliver", "notify", "log", "lake", "engines"),
     *("attribution", "stats", "report", "catalog", "client", "collect", "analyse", "publish"),
-    *("keep", "optimizely", "openfeature", "simulate", "testing", "server", "cli"),
+    *("keep", "optimizely", "openfeature", "simulate", "telemetry", "testing", "server", "cli"),
 )
 MAP_BEGINS = "| file | what it is |\n|---|---|\n"
 MAP_ENDS = "\n\nThe tests mirror"

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parents[1]
+_NUMBERS = count()
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,3 +48,13 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip(f"no real experiments' data at {data}; set TALLYBOOK_SHARED to run this")
     return data
+
+
+@pytest.fixture(autouse=True)
+def journal_directory(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Where clients keep their journals: a place of each test's own, made when it is needed."""
+    directory = tmp_path_factory.getbasetemp() / f"journal-{next(_NUMBERS)}"
+    monkeypatch.setenv("TALLYBOOK_JOURNAL", str(directory))
+    return directory

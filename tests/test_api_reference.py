@@ -22,6 +22,7 @@ DOORS = {
     "notify": "tallybook.notify",
     "testing": "tallybook.testing",
     "openfeature": "tallybook.openfeature",
+    "telemetry": "tallybook.telemetry",
 }
 # Everybody else's constructor is ours to call.
 MADE_BY_USERS = (

@@ -36,6 +36,7 @@ settings = ClientSettings(
         refusal_wait_s=30,
         exit_timeout_s=2,
         journal_sync_s=0.5,
+        max_journal_bytes=2**28,
         gzip=True,
     ),
     polling=PollingSettings(interval_s=30, request_timeout_s=5, backoff_base_s=0.1, stream=True),

@@ -49,6 +49,7 @@ def look_at(client: Client) -> None:
     assert_type(stats.flaws, Mapping[str, int])
     assert_type(stats.waiting_events, int)
     assert_type(stats.waiting_bytes, int)
+    assert_type(stats.oldest_waiting_s, float)
     assert_type(stats.in_memory_only, int)
     assert_type(stats.adopted, int)
     assert_type(stats.damaged_bytes, int)

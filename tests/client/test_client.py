@@ -19,8 +19,8 @@ from sinks import Answer, Captured, Mailbox, Sink
 from tallybook import Client, ClientSettings, ConfigError, DatafileError, NotificationType
 from tallybook.client import DeliverySettings, PollingSettings
 from tallybook.client.addresses import Addresses
-from tallybook.deliver.outbox import THREAD_NAME as DELIVERY
 from tallybook.deliver.poller import THREAD_NAME as POLLING
+from tallybook.deliver.worker import THREAD_NAME as DELIVERY
 
 TEXT = json.dumps(datafile())
 QUICK = {

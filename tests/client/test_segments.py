@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +214,39 @@ def test_events_are_delivered_counted_and_apart_from_the_others(
     assert platform.customer_events()[0]["identifiers"] == {"fs_user_id": "ann"}
     assert platform.customer_events()[0]["data"]["data_source"] == "tallybook-python"
     assert len(platform.at("/v1/events")) == 1
+
+
+KILLED = """
+import os, signal, sys
+from tallybook import Client
+from tallybook.client import OdpSettings
+datafile, event_url = sys.argv[1:]
+client = Client(datafile, event_url=event_url, odp=OdpSettings(flush_interval_s=3600.0))
+for n in range(25):
+    client.send_odp_event("act", {"email": "a@b"}, data={"n": n})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_leaves_its_customer_events_to_the_next(
+    platform: Platform, clients: list[Client]
+) -> None:
+    document, url = json.dumps(integrated(platform.url, *SEGMENTS)), f"{platform.url}/v1/events"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    arguments = [sys.executable, "-c", KILLED, document, url]
+    killed = subprocess.run(arguments, env=environment, timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert platform.customer_events() == []
+    client = client_of(platform, clients)
+    client.track("purchase", "ann")
+    client.send_odp_event("act", {"email": "a@b"}, data={"n": 25})
+    deadline = time.monotonic() + 20
+    while len(platform.customer_events()) < 26 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    found = [event["data"]["n"] for event in platform.customer_events()]
+    assert sorted(found) == list(range(26))
+    assert client.odp_stats().adopted == 25
+    assert client.delivery_stats().adopted == 0
 
 
 def test_events_that_cannot_be_sent_are_counted_and_logged(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,15 +19,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks import Answer, Sink
+from sinks import Answer, Captured, Sink
 from tallybook import Client
 from tallybook.client import DeliverySettings
 from tallybook.deliver.disk_journal import LOOK_S, DiskJournal
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.journal import Batch, Envelope, Item, Origin
+from tallybook.deliver.journal_place import place_at
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.settings import Surroundings
-from tallybook.testing import DatafileBuilder
+from tallybook.testing import DatafileBuilder, InMemoryClient
 
 SOURCE = Path(__file__).parents[2] / "src"
 ENVELOPE = Envelope("http://here", b"[", b"]")
@@ -318,25 +321,159 @@ def test_many_events_take_several_pages_and_leave_none(sink: Sink, directory: Pa
     assert list(directory.iterdir()) == []
 
 
-def test_without_a_directory_nothing_is_written(
-    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("named", "options", "is_written"),
+    [
+        ("directory", {}, True),
+        ("directory", {"journal": None}, False),
+        ("off", {}, False),
+        (" OFF ", {}, False),
+        ("", {}, False),
+    ],
+)
+def test_the_environment_names_the_directory_or_says_off_and_none_means_none(
+    sink: Sink,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+    options: dict[str, None],
+    is_written: bool,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TALLYBOOK_JOURNAL", raising=False)
-    with Client(DATAFILE, event_url=sink.url) as made:
-        made.track("purchase", "user", {}, {"n": 1})
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("TALLYBOOK_JOURNAL", named)
+    made = Client(DATAFILE, event_url=sink.url, delivery=DeliverySettings(**LATER), **options)
+    monkeypatch.chdir("/")
+    made.track("purchase", "user", {}, {"n": 1})
+    assert [path.name for path in tmp_path.iterdir()] == (["directory"] if is_written else [])
+    assert any(tmp_path.rglob("*.journal")) == is_written
+    assert made.close(20) == 0
+
+
+def test_by_default_the_journal_is_among_the_users_own_state(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("TALLYBOOK_JOURNAL")
+    made = Client(DATAFILE, event_url=sink.url, delivery=DeliverySettings(**LATER))
+    assert list(tmp_path.iterdir()) == [], "nothing was kept yet"
+    made.track("purchase", "user", {}, {"n": 1})
+    (page,) = tmp_path.rglob("*.journal")
+    assert page.parent == tmp_path / "state" / "tallybook" / "journal"
+    assert made.close(20) == 0
+
+
+def test_by_default_what_a_transport_of_ones_own_carries_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with InMemoryClient(events=["purchase"]) as made:
+        made.track("purchase", "user")
+        monkeypatch.delenv("TALLYBOOK_JOURNAL")
+        made.track("purchase", "user")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_environment_names_the_directory_and_none_means_none(
-    sink: Sink, directory: Path, monkeypatch: pytest.MonkeyPatch
+def test_events_for_another_place_stay_for_whoever_sends_there(directory: Path) -> None:
+    with Sink() as here, Sink() as there:
+        for sink, n in ((here, 1), (there, 2)):
+            run(
+                f"""
+                client = connect(flush_interval_s=3600.0)
+                client.track("purchase", "user", {{}}, {{"n": {n}}})
+                die()
+                """,
+                sink,
+                directory,
+                ending=-signal.SIGKILL,
+            )
+        with client(there, directory) as heir:
+            assert eventually(lambda: len(there.events) == 1)
+            assert heir.delivery_stats().adopted == 1
+        assert (numbers(there), numbers(here)) == ([2], [])
+        assert len(list(directory.iterdir())) == 1
+        with client(here, directory):
+            assert eventually(lambda: len(here.events) == 1)
+    assert list(directory.iterdir()) == []
+
+
+def test_whoever_gets_a_datafile_later_delivers_then_what_was_left(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TALLYBOOK_JOURNAL", str(directory))
-    for options, is_written in (({}, True), ({"journal": None}, False)):
-        made = Client(DATAFILE, event_url=sink.url, delivery=DeliverySettings(**LATER), **options)
-        made.track("purchase", "user", {}, {"n": 1})
-        assert (directory.exists() and any(directory.iterdir())) == is_written
-        assert made.close(20) == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("TALLYBOOK_JOURNAL")
+    run(
+        """
+        client = connect(flush_interval_s=3600.0)
+        client.track("purchase", "user", {}, {"n": 1})
+        die()
+        """,
+        sink,
+        tmp_path / "tallybook" / "journal",
+        ending=-signal.SIGKILL,
+    )
+    with Sink(otherwise=Answer(200, DATAFILE)) as datafiles:
+        heir = Client(datafile_url=f"{datafiles.url}/it.json", event_url=f"{sink.url}/v1/events")
+        with heir:
+            assert eventually(lambda: numbers(sink) == [1]), "though nothing was tracked"
+
+
+def test_what_the_server_refuses_for_good_is_kept_in_quarantine_with_its_reason(
+    directory: Path,
+) -> None:
+    def answer(request: Captured) -> Answer:
+        is_poison = b'"n":7' in request.text
+        return Answer(400, b'{"detail": "seven is not welcome"}') if is_poison else Answer()
+
+    with Sink(otherwise=answer) as sink, client(sink, directory, **LATER) as made:
+        for n in range(20):
+            made.track("purchase", "user", {}, {"n": n})
+        assert not made.flush(20)
+        stats = made.delivery_stats()
+        assert (stats.delivered, stats.refused) == (19, {"rejected_by_server": 1})
+        (line,) = (directory / "quarantine.jsonl").read_text().splitlines()
+    kept = json.loads(line)
+    assert kept["event"]["snapshots"][0]["events"][0]["tags"] == {"n": 7}
+    assert kept["status"] == 400
+    assert "seven is not welcome" in kept["reason"]
+    assert kept["url"] == f"{sink.url}/v1/events"
+    assert (directory / "quarantine.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_the_directory_is_full_memory_has_to_do(
+    sink: Sink, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client(sink, directory, max_journal_bytes=300_000) as made:
+        for n in range(10_000):
+            made.track("purchase", "user", {}, {"n": n})
+        stats = made.delivery_stats()
+        assert stats.accepted == 10_000
+        assert 0 < stats.in_memory_only < 10_000
+        assert sum(page.stat().st_size for page in directory.iterdir()) <= 300_000
+        assert made.flush(20)
+    assert numbers(sink) == list(range(10_000))
+    said = [r for r in caplog.records if "of the 300000 bytes it may" in r.getMessage()]
+    assert [r.levelname for r in said] == ["WARNING"]
+
+
+def test_it_is_said_when_the_journal_can_be_written_again(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tallybook")
+    journal = journal_at(directory, max_journal_bytes=10)
+    for now in (0.0, 1.0, 10.0):
+        journal.now = now
+        journal.put(1)
+    journal.free()
+    journal.put(2)  # not tried yet
+    journal.now = 20.0
+    journal.put(3)
+    assert [(r.levelname, "again" in r.getMessage()) for r in caplog.records] == [
+        ("WARNING", False),
+        ("INFO", True),
+    ]
+    assert journal.counts()["in_memory_only"] == 4
+    journal.release()
 
 
 def test_pages_are_synced_once_an_interval_and_only_when_something_came(
@@ -367,9 +504,14 @@ class Journal(DiskJournal):
         super().__init__(settings, directory, Surroundings(monotonic=lambda: self.now))
         self.keeper(self.queue)
         self.origin = Origin(ENVELOPE)
+        self.aim(ENVELOPE.url)
 
     def put(self, number: int) -> None:
         self.keep(Item(self.origin, str(number).encode()))
+
+    def free(self) -> None:
+        """Have room for anything."""
+        self._settings = DeliverySettings()
 
     def tend_at(self, now: float) -> float | None:
         self.now = now
@@ -477,16 +619,16 @@ def test_only_as_much_is_adopted_as_there_is_room_for(directory: Path) -> None:
     heir.release()
 
 
-def test_nothing_is_adopted_before_somebody_can_write_it(directory: Path) -> None:
+def test_nothing_is_adopted_by_who_sends_nowhere_yet(directory: Path) -> None:
     journal = journal_at(directory)
     journal.put(1)
     journal.close_as_killed()
-    with Sink() as sink:
-        heir = DiskJournal(DeliverySettings(), directory, Surroundings())
-        outbox = Outbox(DeliverySettings(), KeepAliveHttp(10), journal=heir)
-        time.sleep(0.1)
-        assert heir.counts()["adopted"] == 0
-        outbox.write_with(lambda drafts: [b"1" for _ in drafts])
-        assert eventually(lambda: heir.counts()["adopted"] == 1)
-        outbox.close(0)
-        assert sink.requests == [], "its events go where they were to go"
+    outbox = Outbox(DeliverySettings(), KeepAliveHttp(10), place=place_at(directory))
+    assert outbox.stats().adopted == 0
+    outbox.aim("http://there")
+    assert outbox.close(5) == 0
+    assert outbox.stats().adopted == 0
+    heir = Outbox(DeliverySettings(), KeepAliveHttp(10), place=place_at(directory))
+    heir.aim(ENVELOPE.url)
+    assert eventually(lambda: heir.stats().adopted == 1)
+    assert heir.close(0) == 1

@@ -13,8 +13,9 @@ import pytest
 from sinks import Answer, Sink
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.journal import Envelope, Item, Origin
-from tallybook.deliver.outbox import THREAD_NAME, Outbox
+from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.settings import DeliverySettings
+from tallybook.deliver.worker import THREAD_NAME
 
 NEVER_S = 3_600.0
 

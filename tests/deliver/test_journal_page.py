@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallybook.deliver.journal import Envelope, Item, Origin
-from tallybook.deliver.journal_files import has_pages, make_page, ownerless_pages
+from tallybook.deliver.journal_files import make_page, ownerless_pages
 from tallybook.deliver.journal_page import Page, room_for
+from tallybook.deliver.journal_place import place_at
 from tallybook.deliver.quiet_log import QuietLog
 
 PREFIX = b"01234567-89ab-4cde-8f01-"
 SIZE = 64 * 1024
+AMPLE = 2**30
 ENVELOPES = [
     Envelope("https://one.example/v1", b'{"visitors":[', b"]}"),
     Envelope("https://two.example/v1", b"[", b"]", (("x-key", "secret"),)),
@@ -45,7 +47,7 @@ def content(item: Item) -> tuple[object, ...]:
 
 
 def written(directory: Path, some: Sequence[Item], size: int = SIZE) -> Page:
-    page = make_page(directory, PREFIX, 7_000, size)
+    page = make_page(directory, PREFIX, 7_000, size, AMPLE)
     positions = [page.add(item) for item in some]
     assert all(positions), "there is room"
     assert positions == sorted(set(positions))
@@ -92,7 +94,7 @@ def test_what_is_settled_is_read_no_more(tmp_path: Path) -> None:
 
 def test_a_page_is_settled_with_its_last_event(tmp_path: Path) -> None:
     some = items(3)
-    page = make_page(tmp_path, PREFIX, 0, SIZE)
+    page = make_page(tmp_path, PREFIX, 0, SIZE, AMPLE)
     assert page.is_settled, "there is nothing on it"
     positions = [page.add(item) for item in some]
     page.settle(positions[1] + 1)
@@ -103,7 +105,7 @@ def test_a_page_is_settled_with_its_last_event(tmp_path: Path) -> None:
 
 
 def test_a_full_page_takes_nothing_more_and_keeps_what_it_has(tmp_path: Path) -> None:
-    page = make_page(tmp_path, PREFIX, 0, 4_096)
+    page = make_page(tmp_path, PREFIX, 0, 4_096, AMPLE)
     taken = [item for item in items(500) if page.add(item)]
     assert 0 < len(taken) < 500
     assert [each for each in items(500)[len(taken) :] if page.add(each)] == []
@@ -117,7 +119,7 @@ def test_a_full_page_takes_nothing_more_and_keeps_what_it_has(tmp_path: Path) ->
 
 @pytest.mark.parametrize("size", [1, 5_000, 3_000_000])
 def test_there_is_room_for_an_item_of_any_size(tmp_path: Path, size: int) -> None:
-    page = make_page(tmp_path, PREFIX, 0, room_for(size))
+    page = make_page(tmp_path, PREFIX, 0, room_for(size), AMPLE)
     assert page.add(Item(ORIGINS[0], b"x" * size))
     page.remove()
 
@@ -192,9 +194,9 @@ def test_of_a_page_that_was_cut_everything_before_the_cut_is_read(
 def test_a_page_in_use_is_nobody_elses(tmp_path: Path) -> None:
     page = written(tmp_path, items(3))
     assert found(tmp_path) == []
-    assert has_pages(tmp_path)
+    assert place_at(tmp_path).has_pages()
     page.remove()
-    assert not has_pages(tmp_path)
+    assert not place_at(tmp_path).has_pages()
 
 
 def test_a_file_that_is_no_page_is_set_aside_and_said(
@@ -231,5 +233,17 @@ def test_a_page_its_owner_did_not_live_to_name_is_removed_after_a_while(tmp_path
 
 def test_where_there_is_no_room_nothing_is_left_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError):  # noqa: PT011 - whatever the system says of it
-        make_page(tmp_path, PREFIX, 0, 2**62)
+        make_page(tmp_path, PREFIX, 0, 2**62, 2**63)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_of_a_directory_take_no_more_than_they_may(tmp_path: Path) -> None:
+    first = make_page(tmp_path, PREFIX, 0, 4_096, 10_000)
+    second = make_page(tmp_path, PREFIX, 4_096, 4_096, 10_000)
+    with pytest.raises(OSError, match="it takes 8192 of the 10000 bytes it may"):
+        make_page(tmp_path, PREFIX, 8_192, 4_096, 10_000)
+    first.remove()
+    third = make_page(tmp_path, PREFIX, 8_192, 4_096, 10_000)
+    for page in (second, third):
+        page.remove()
     assert list(tmp_path.iterdir()) == []

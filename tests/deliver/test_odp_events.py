@@ -27,8 +27,9 @@ from tallybook.deliver.odp_events import (
     odp_settings,
     write_event,
 )
-from tallybook.deliver.outbox import THREAD_NAME, Outbox
+from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.settings import DeliverySettings
+from tallybook.deliver.worker import THREAD_NAME
 from tallybook.errors import ConfigError
 
 SOURCE = OdpSource("an-sdk", "1.2")

@@ -17,8 +17,9 @@ from sinks import Answer, Captured, Sink
 from tallybook.deliver.answer import Reply
 from tallybook.deliver.http import KeepAliveHttp, retry_after_s
 from tallybook.deliver.journal import Envelope
-from tallybook.deliver.outbox import THREAD_NAME, Outbox
+from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.settings import DeliverySettings, Surroundings
+from tallybook.deliver.worker import THREAD_NAME
 
 QUICK = {
     "batch_size": 10,

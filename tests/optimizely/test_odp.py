@@ -16,7 +16,7 @@ from both_sdks import OFFICIAL, OURS, Dispatcher, Sdk
 from remote import KEY, Platform, declined, edges, heard, integrated
 from shop import datafile
 from sinks import Answer, Captured
-from tallybook.deliver.outbox import THREAD_NAME
+from tallybook.deliver.worker import THREAD_NAME
 
 IGNORE, RESET = "IGNORE_CACHE", "RESET_CACHE"
 SEGMENTS = ("vip", "new")

@@ -96,7 +96,7 @@ def _run(data: Path, visitors: int) -> tuple[Report, dict[str, Tally]]:
     with _server(data) as url, progress_bar() as bar:
         task = bar.add_task("sending traffic", total=visitors)
         clock = Clock(start_ms)
-        client = Client(sdk_key="demo-key", server_url=url, clock_ms=clock)
+        client = Client(sdk_key="demo-key", server_url=url, clock_ms=clock, journal=None)
         if not client.wait_until_ready(WAIT_S):
             raise StorageError(f"the demo's server at {url} served no datafile within {WAIT_S} s")
         tallies = simulate(client, clock, scenario, _told(bar, task))

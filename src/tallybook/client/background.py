@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from tallybook.client.revision import Revisions
 from tallybook.client.services import Services
-from tallybook.client.settings import FROM_ENVIRONMENT, JOURNAL_VARIABLE, ClientSettings
+from tallybook.client.settings import ClientSettings, journal_place
 from tallybook.deliver.http import KeepAliveHttp
-from tallybook.deliver.journal import Journal
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.poller import Poller
-from tallybook.deliver.settings import DeliverySettings
 
 
 def outbox_for(settings: ClientSettings, server_url: str | None) -> Outbox:
@@ -22,21 +20,19 @@ def outbox_for(settings: ClientSettings, server_url: str | None) -> Outbox:
     if delivery.gzip is None:
         delivery = replace(delivery, gzip=bool(server_url) and settings.event_url is None)
     http = settings.http or KeepAliveHttp(delivery.request_timeout_s)
-    return Outbox(
-        delivery, http, surroundings=settings.surroundings, journal=_journal(settings, delivery)
-    )
+    return Outbox(delivery, http, surroundings=settings.surroundings, place=journal_place(settings))
 
 
-def _journal(settings: ClientSettings, delivery: DeliverySettings) -> Journal | None:
-    directory = settings.journal
-    if directory == FROM_ENVIRONMENT:
-        # What a transport of the caller's own carries may be no real events.
-        directory = None if settings.http else os.environ.get(JOURNAL_VARIABLE) or None
-    if directory is None:
-        return None
-    from tallybook.deliver.disk_journal import DiskJournal  # noqa: PLC0415 - for its users only
+def aim_when_ready(outbox: Outbox, revisions: Revisions) -> None:
+    """Have what processes that are gone have left for the same place delivered too."""
+    may_take_long = revisions.newest is None  # then it is done on the thread that brings one
 
-    return DiskJournal(delivery, directory, settings.surroundings)
+    def aim() -> None:
+        revision = revisions.newest
+        if revision is not None:
+            outbox.aim(revision.envelope.url, may_take_long=may_take_long)
+
+    revisions.when_ready(aim)
 
 
 def start_polling(url: str, offer: Callable[[bytes], bool], settings: ClientSettings) -> Poller:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tallybook.client.addresses import Addresses
 from tallybook.client.arguments import is_user, seconds
-from tallybook.client.background import outbox_for, retire, start_polling
+from tallybook.client.background import aim_when_ready, outbox_for, retire, start_polling
 from tallybook.client.by_user_id import CallsByUserId
 from tallybook.client.calls import Calls
 from tallybook.client.context import UserContext
@@ -104,6 +104,7 @@ class Client(CallsByUserId):
             predictions=self._services,
             segments_of=self._services.segments_of,
         )
+        aim_when_ready(self._outbox, self._revisions)
         self._poller = (
             start_polling(datafile_url, self._revisions.offer, settings) if datafile_url else None
         )

@@ -12,7 +12,7 @@ from tallybook.client.predictions import THREAD_NAME, PredictionService
 from tallybook.client.revision import RevisionSource
 from tallybook.client.segments import SegmentService
 from tallybook.client.service_settings import CmabSettings
-from tallybook.client.settings import ClientSettings
+from tallybook.client.settings import ClientSettings, journal_place
 from tallybook.deliver.ask import AskingHttp
 from tallybook.deliver.http import KeepAliveHttp
 from tallybook.deliver.lru_cache import LruCache
@@ -52,5 +52,6 @@ def customer_data(
         OdpSource(settings.client_name, settings.client_version),
         surroundings=surroundings,
         new_uuid=settings.new_uuid,
+        place=journal_place(settings),
     )
     return CustomerData(revisions, segments, events, logger)

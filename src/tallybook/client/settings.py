@@ -15,14 +15,14 @@ from tallybook.client.diagnostics import ErrorHandler
 from tallybook.client.memories import UserProfileService
 from tallybook.client.service_settings import CmabSettings, OdpSettings
 from tallybook.deliver.answer import Http
+from tallybook.deliver.journal_place import VARIABLE, JournalPlace, place_at, usual_place
 from tallybook.deliver.settings import DeliverySettings, PollingSettings, Surroundings
 from tallybook.errors import ConfigError
 from tallybook.model.text import is_text, plain
 
 CLIENT_NAME: Final = "tallybook-python"
 CLIENT_VERSION: Final = "0.1.0"
-JOURNAL_VARIABLE: Final = "TALLYBOOK_JOURNAL"
-FROM_ENVIRONMENT: Final = f"${JOURNAL_VARIABLE}"  # in a directory's place
+USUAL_PLACE: Final = f"${VARIABLE}"  # in a directory's place
 
 
 def now_ms() -> int:
@@ -47,7 +47,8 @@ class ClientSettings(Struct, frozen=True):
         polling: How often the datafile is asked for.
         journal: The directory in which events are safe before a call returns, also from the
             process's own sudden end; processes may share it. By default the one that the variable
-            ``TALLYBOOK_JOURNAL`` names, if it is set and ``http`` is not; ``None`` for none.
+            ``TALLYBOOK_JOURNAL`` names (``off``: none), else one among the user's own state; where
+            ``http`` is given, none. ``None`` for none.
         client_name: How events name the SDK that sent them.
         client_version: And its version.
         clock_ms: The present, in milliseconds since the epoch.
@@ -68,7 +69,7 @@ class ClientSettings(Struct, frozen=True):
     default_decide_options: Sequence[str] = ()
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     polling: PollingSettings = field(default_factory=PollingSettings)
-    journal: str | os.PathLike[str] | None = FROM_ENVIRONMENT
+    journal: str | os.PathLike[str] | None = USUAL_PLACE
     client_name: str = CLIENT_NAME
     client_version: str = CLIENT_VERSION
     clock_ms: Callable[[], int] = now_ms
@@ -101,6 +102,15 @@ def settings_from(given: object) -> ClientSettings:
     if not _passes(lambda value: isinstance(value, ClientSettings), given):
         raise ConfigError(f"settings: expected ClientSettings, found {type(given).__name__}")
     return cast(ClientSettings, given)
+
+
+def journal_place(settings: ClientSettings) -> JournalPlace | None:
+    """Where a client's journal stands, ``None`` for one in memory."""
+    directory = settings.journal
+    if directory == USUAL_PLACE:
+        # What a transport of the caller's own carries may be no real events.
+        return None if settings.http else usual_place()
+    return None if directory is None else place_at(directory)
 
 
 def _passes(is_usable: Callable[[object], bool], value: object) -> bool:

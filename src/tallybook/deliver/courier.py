@@ -34,7 +34,8 @@ class Courier:
     """Delivers batch after batch; what the server cannot take now stays in hand.
 
     ``delivered``, ``retried`` and ``settled`` count events; settled ones need no further attempt,
-    delivered or refused. ``hurry`` makes part-full batches due at once.
+    delivered or refused. ``hurry`` makes part-full batches due at once. ``journal`` may be another
+    one as long as nothing was kept.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Courier:
         surroundings: Surroundings,
         tally: Tally,
     ) -> None:
-        self._journal = journal
+        self.journal = journal
         self._http = http
         self._settings = settings
         self._surroundings = surroundings
@@ -103,12 +104,12 @@ class Courier:
         """Give everything in hand back to the journal."""
         with self._lock:
             for batch in self._hands:
-                self._journal.put_back(batch)
+                self.journal.put_back(batch)
             self._hands.clear()
 
     def _take(self, now: float) -> float | None:
         with self._lock:
-            waiting = self._journal.waiting()
+            waiting = self.journal.waiting()
             if not waiting:
                 self._due_at = None
                 return None
@@ -116,7 +117,7 @@ class Courier:
                 self._due_at = now + self._settings.flush_interval_s
             if waiting < self._limit and now < self._due_at and not self.hurry:
                 return self._due_at - now
-            taken = self._journal.take(self._limit, self._settings.max_batch_bytes)
+            taken = self.journal.take(self._limit, self._settings.max_batch_bytes)
             self._due_at = None
         if taken is not None:
             # Not under the lock: what is wrong with an event is logged, by whatever handler.
@@ -170,7 +171,7 @@ class Courier:
         self._attempt = 0
         self._resting_until = -math.inf
         with self._lock:
-            self._journal.acknowledge(batch)
+            self.journal.acknowledge(batch)
             self.delivered += delivered  # not before it is settled: who flushes compares them
             self.settled += batch.events
 
@@ -202,6 +203,7 @@ class Courier:
     def _refuse(self, batch: Batch, reply: Reply, *, is_size: bool) -> None:
         cause = Refusal.TOO_LARGE_FOR_SERVER if is_size else Refusal.REJECTED_BY_SERVER
         self._tally.refuse(cause)
+        self.journal.quarantine(batch, reply.status, _reason(reply))
         self._finish(batch)
         self._say(logging.ERROR, cause, "The server refused an event for good", batch, reply)
 
@@ -212,7 +214,7 @@ class Courier:
             cause,
             "%s: %s (%s from %s; events: %d)",
             what,
-            " ".join(reply.text.split())[:_MAX_REASON] or "no reason given",
+            _reason(reply),
             answer,
             without_login(batch.envelope.url),
             len(batch.items),
@@ -225,6 +227,10 @@ _ADVICE: Final = {
     401: "Events are kept but the server asks for a token, check its settings and yours",
     403: "Events are kept but the server forbids them, check its settings and your token",
 }
+
+
+def _reason(reply: Reply) -> str:
+    return " ".join(reply.text.split())[:_MAX_REASON] or "no reason given"
 
 
 def _body(batch: Batch) -> bytes:

@@ -12,23 +12,26 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import Raw, json
+
 from tallybook.deliver.journal import Batch, Envelope, Item, Origin, Write
-from tallybook.deliver.journal_files import has_pages, make_page, ownerless_pages
-from tallybook.deliver.journal_page import Page, Recovered, room_for
+from tallybook.deliver.journal_files import make_page, set_aside
+from tallybook.deliver.journal_heritage import Heritage
+from tallybook.deliver.journal_page import Page, room_for
 from tallybook.deliver.memory_journal import MemoryJournal
-from tallybook.deliver.quiet_log import QuietLog
+from tallybook.deliver.quiet_log import QuietLog, without_login
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 
 LOOK_S: Final = 10.0  # how often a living process looks for what dead ones left
 _SMALLEST_PAGE: Final = 256 * 1024  # a process that tracks little takes little room
 _LARGEST_PAGE: Final = 4 * 2**20
+_encode: Final = json.encode
 _FAILURE_WAIT_S: Final = 5.0  # before a page is tried for again
-_ADOPTED_AT_ONCE: Final = 1_000
+_QUARANTINE_BYTES: Final = 16 * 2**20
 
 
 class DiskJournal(MemoryJournal):
@@ -53,7 +56,7 @@ class DiskJournal(MemoryJournal):
         self._pages: deque[Page] = deque()
         self._use(None)
         self._spare: Page | None = None
-        self._orphan: tuple[Page, Iterator[Recovered]] | None = None
+        self._heritage = Heritage(self._directory, self._log)
         self._drafts: deque[Item] = deque()
         self._retry_at = self._sync_at = self._look_at = 0.0
         super().__init__(settings)
@@ -77,9 +80,23 @@ class DiskJournal(MemoryJournal):
         """The identity of an event that this process has written, as text."""
         return b"%b%012x" % (self._prefix, position)
 
-    def has_heritage(self) -> bool:
-        """True when there are pages, perhaps of living processes."""
-        return has_pages(self._directory)
+    def aim(self, url: str) -> bool:
+        """Also deliver what dead processes have left for ``url``, from now on."""
+        self._heritage.aim(url)
+        self._look_at = self._monotonic()
+        return True
+
+    def quarantine(self, batch: Batch, status: int, reason: str) -> None:
+        """Write what the server refused for good, and why, to a file beside the pages."""
+        about = {"status": status, "reason": reason, "url": without_login(batch.envelope.url)}
+        lines = [_encode({**about, "event": Raw(item)}) + b"\n" for item in batch.items]
+        try:
+            if not set_aside(self._directory, b"".join(lines), _QUARANTINE_BYTES):
+                message = "The quarantine is full, so an event is in the log only, in %s"
+                self._log.say(logging.WARNING, "quarantine", message, self._directory)
+        except OSError as error:
+            message = "The quarantine cannot be written: %s"
+            self._log.say(logging.WARNING, "quarantine", message, error)
 
     def counts(self) -> Mapping[str, int]:
         """Events that no page could take, those of dead processes, and what of them was damaged."""
@@ -128,7 +145,6 @@ class DiskJournal(MemoryJournal):
             self._use(None)
             pages, self._pages = self._pages, deque()
             spare, self._spare = self._spare, None
-            orphan, self._orphan = self._orphan, None
         for page in pages:
             if page.is_settled:
                 page.remove()
@@ -136,19 +152,19 @@ class DiskJournal(MemoryJournal):
                 page.close()
         if spare is not None:
             spare.remove()
-        if orphan is not None:
-            orphan[0].close()
+        self._heritage.leave()
 
     def abandon(self) -> None:
         """Start empty, under another name; the pages stay their owner's."""
         super().abandon()
-        for page in (*self._pages, self._spare, self._orphan and self._orphan[0]):
+        for page in (*self._pages, self._spare):
             if page is not None:
                 page.close()
         self._writing = threading.RLock()
         self._pages.clear()
+        self._heritage.leave()
         self._spare = None
-        self._orphan = None
+        self._is_failing = False
         self._use(None)
         self._is_sealed = False
         self._prefix = identity_prefix()
@@ -164,6 +180,7 @@ class DiskJournal(MemoryJournal):
         """Write an item on a new page; its position, 0 where memory has to do."""
         if self._is_sealed:
             return 0
+        self._heritage.aim(item.origin.envelope.url)
         size = room_for(len(item.text) + len(item.origin.author))
         page = self._turn(size)
         position = page.add(item) if page is not None else 0
@@ -193,16 +210,19 @@ class DiskJournal(MemoryJournal):
         if now < self._retry_at:
             return None
         try:
-            return make_page(self._directory, self._prefix, self._next_first, size)
+            most = self._settings.max_journal_bytes
+            page = make_page(self._directory, self._prefix, self._next_first, size, most)
         except OSError as error:
             self._retry_at = now + _FAILURE_WAIT_S
-            self._log.say(
-                logging.WARNING,
-                "journal",
-                "The journal cannot be written, so events are in memory only: %s",
-                error,
-            )
+            if not self._is_failing:
+                message = "The journal cannot be written, so events are in memory only: %s"
+                self._log.say(logging.WARNING, "journal", message, error)
+            self._is_failing = True
             return None
+        if self._is_failing:
+            self._log.say(logging.INFO, "journal again", "The journal can be written again")
+        self._is_failing = False
+        return page
 
     def _prepare_next(self) -> None:
         """Have a page ready when the one in use is half full, so that no caller waits for it."""
@@ -234,27 +254,19 @@ class DiskJournal(MemoryJournal):
         """Take over some of what a dead process left; true when there may be more."""
         if self._events > self._max_events // 2 or self._bytes > self._max_bytes // 2:
             return False
-        if self._orphan is None:
-            page = next(ownerless_pages(self._directory, self._own_paths(), self._log), None)
-            if page is None:
-                return False
-            self._orphan = page, page.unsettled()
-        page, recovering = self._orphan
-        recovered = list(islice(recovering, _ADOPTED_AT_ONCE))
+        found = self._heritage.next(self._own_paths())
+        if found is None:
+            return False
+        page, recovered = found
         if not self._take_over([r.item for r in recovered if r.item is not None], write):
-            self._orphan = None
-            page.close()  # it is safe where it is
+            self._heritage.leave()
             return False
         damaged = sum(r.damaged for r in recovered)
         if damaged:
             self._damaged_bytes += damaged
             message = "%d bytes of %s are damaged; the events that were there are lost"
             self._log.say(logging.ERROR, f"damaged {page.path}", message, damaged, page.path)
-        if len(recovered) < _ADOPTED_AT_ONCE:
-            self._orphan = None
-            page.remove()
-        else:
-            page.settle(page.first + recovered[-1].end)
+        self._heritage.settle(recovered)
         return True
 
     def _take_over(self, items: list[Item], write: Write) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 FULL: Final = 0
+SUFFIX: Final = ".journal"  # of a file's name
 
 
 class Envelope(Struct, frozen=True):
@@ -159,8 +160,12 @@ class Journal(Protocol):
         """The identity of an event that was kept at a position."""
         ...
 
-    def has_heritage(self) -> bool:
-        """True when others may have left something to deliver."""
+    def aim(self, url: str) -> bool:
+        """Also deliver what others have left for ``url``; true when there may be some."""
+        ...
+
+    def quarantine(self, batch: Batch, status: int, reason: str) -> None:
+        """Set aside, for people to look at, what the server refused for good."""
         ...
 
     def counts(self) -> Mapping[str, int]:

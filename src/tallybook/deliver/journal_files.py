@@ -6,6 +6,7 @@ is gone.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -16,10 +17,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from tallybook.deliver.journal import SUFFIX
 from tallybook.deliver.journal_page import Page, beginning
 from tallybook.deliver.quiet_log import QuietLog
 
-SUFFIX: Final = ".journal"
+QUARANTINE: Final = "quarantine.jsonl"
 
 _UNNAMED: Final = ".new"
 _DAMAGED: Final = ".damaged"
@@ -27,13 +29,16 @@ _NAMING_S: Final = 60.0  # how long it may take from a page's making to its lock
 _PRIVATE: Final = 0o600  # events hold visitor ids
 
 
-def make_page(directory: Path, prefix: bytes, first: int, size: int) -> Page:
+def make_page(directory: Path, prefix: bytes, first: int, size: int, most: int) -> Page:
     """A new page of ``size`` bytes, locked; the disk has room for all of it.
 
     Raises:
-        OSError: There is no room, or no right to.
+        OSError: There is no room, or no right to, or all pages would take more than ``most`` bytes.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    taken = _taken(directory)
+    if taken + size > most:
+        raise OSError(errno.EDQUOT, f"it takes {taken} of the {most} bytes it may", str(directory))
     path = directory / (os.urandom(12).hex() + SUFFIX)
     unnamed = path.with_suffix(_UNNAMED)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -72,9 +77,33 @@ def ownerless_pages(directory: Path, own: set[Path], log: QuietLog) -> Iterator[
             log.say(logging.ERROR, f"unreadable {path}", message, path, error)
 
 
-def has_pages(directory: Path) -> bool:
-    """True when there may be something to adopt."""
-    return next(_named(directory, SUFFIX), None) is not None
+def set_aside(directory: Path, text: bytes, most: int) -> bool:
+    """Add to what is in quarantine; false when that would be more than ``most`` bytes.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    file = os.open(directory / QUARANTINE, flags, _PRIVATE)
+    try:
+        if os.fstat(file).st_size + len(text) > most:
+            return False
+        os.write(file, text)  # other processes add theirs before or after it
+    finally:
+        os.close(file)
+    return True
+
+
+def _taken(directory: Path) -> int:
+    """Bytes of all pages."""
+    taken = 0
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX):
+                with suppress(FileNotFoundError):  # its owner has removed it meanwhile
+                    taken += entry.stat().st_size
+    return taken
 
 
 def _sweep(path: Path) -> None:

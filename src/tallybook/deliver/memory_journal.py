@@ -91,9 +91,12 @@ class MemoryJournal:
         """None has one: events get theirs when they are written."""
         raise LookupError(position)
 
-    def has_heritage(self) -> bool:
+    def aim(self, url: str) -> bool:  # noqa: ARG002 - for journals that others have left
         """Nothing outlives a process."""
         return False
+
+    def quarantine(self, batch: Batch, status: int, reason: str) -> None:
+        """Nothing is kept but the line in the log."""
 
     def counts(self) -> Mapping[str, int]:
         """Nothing more."""

@@ -23,6 +23,7 @@ from msgspec import Struct, field
 
 from tallybook.deliver.answer import Http
 from tallybook.deliver.journal import Envelope
+from tallybook.deliver.journal_place import JournalPlace
 from tallybook.deliver.odp_address import OdpAddress
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s
@@ -79,12 +80,14 @@ class OdpEvents:
         *,
         surroundings: Surroundings | None = None,
         new_uuid: Callable[[], str] | None = None,
+        place: JournalPlace | None = None,
     ) -> None:
         self._settings = settings
         self._http = http
         self._source = source
         self._surroundings = surroundings
         self._new_uuid = _random_uuid if new_uuid is None else new_uuid
+        self._place = place
         self._outboxes: dict[OdpAddress, Outbox] = {}
         self._is_stopped = False
 
@@ -131,7 +134,9 @@ class OdpEvents:
     def _outbox(self, address: OdpAddress) -> Outbox:
         outbox = self._outboxes.get(address)
         if outbox is None:
-            made = Outbox(self._settings, self._http, surroundings=self._surroundings)
+            made = Outbox(
+                self._settings, self._http, surroundings=self._surroundings, place=self._place
+            )
             outbox = self._outboxes.setdefault(address, made)
             if self._is_stopped:
                 outbox.retire()
@@ -233,6 +238,10 @@ def _total(stats: Sequence[DeliveryStats]) -> DeliveryStats:
         flaws=_sums(each.flaws for each in stats),
         waiting_events=sum(each.waiting_events for each in stats),
         waiting_bytes=sum(each.waiting_bytes for each in stats),
+        oldest_waiting_s=max((each.oldest_waiting_s for each in stats), default=0.0),
+        in_memory_only=sum(each.in_memory_only for each in stats),
+        adopted=sum(each.adopted for each in stats),
+        damaged_bytes=sum(each.damaged_bytes for each in stats),
     )
 
 

@@ -19,16 +19,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from tallybook.deliver.ages import Ages
 from tallybook.deliver.answer import Http
 from tallybook.deliver.courier import Announce, Courier
 from tallybook.deliver.journal import Envelope, Item, Journal, Origin, Write
+from tallybook.deliver.journal_place import JournalPlace
 from tallybook.deliver.memory_journal import MemoryJournal
 from tallybook.deliver.process import end_thread, tell_of_end, tell_of_forks
 from tallybook.deliver.quiet_log import QuietLog
 from tallybook.deliver.settings import DeliverySettings, Surroundings, bounded_s
 from tallybook.deliver.tally import DeliveryStats, Refusal, Tally
-
-THREAD_NAME: Final = "tallybook-delivery"
+from tallybook.deliver.worker import Worker
 
 _LARGE: Final = 4_096  # bytes of an item that is counted at once
 _MANY_DRAFTS: Final = 1_000  # the worker is called to take them in
@@ -51,18 +52,19 @@ class Outbox:
         http: Http,
         *,
         surroundings: Surroundings | None = None,
-        journal: Journal | None = None,
+        place: JournalPlace | None = None,
     ) -> None:
         self._settings = settings
         self._surroundings = surroundings or Surroundings()
         self._http = http
-        self._journal = journal or MemoryJournal(settings)
+        self._place = place
+        self._journal: Journal = MemoryJournal(settings)
         self._batch_size = settings.batch_size
         self._max_item_bytes = settings.max_batch_bytes
         self.tally = Tally()
         self.log = QuietLog(self._surroundings.monotonic, logger=self._surroundings.logger)
         self.drafts: deque[Item] = deque()
-        self.keep = self._journal.keeper(self.drafts)
+        self.keep = self._journal.keeper(self.drafts) if place is None else self._keep_first
         self.identity = self._journal.identity
         self._origin: Origin | None = None
         self._lock = threading.RLock()
@@ -75,10 +77,10 @@ class Outbox:
 
     def _begin(self) -> None:
         self._progress = threading.Condition(self._lock)
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker(self._work, self._lock, lambda: not self._is_stopping)
         self._is_closed = False
         self._is_stopping = False
+        self._ages = Ages()
         self.drafts.clear()
         self.until_due = 1
         self._enough = 1  # items that wait, and the worker is to be called
@@ -89,9 +91,23 @@ class Outbox:
         self._courier.announce = announce
 
     def write_with(self, write: Write) -> None:
-        """Have drafts written by ``write``, on the worker; it begins with what others left."""
+        """Have drafts written by ``write``, on the worker."""
         self._courier.write = write
-        if self._journal.has_heritage():
+
+    def aim(self, url: str, *, may_take_long: bool = False) -> None:
+        """Deliver what processes that are gone have left for ``url``, in the background.
+
+        Where their journal's place is not named, that is found out only if the call
+        ``may_take_long``, some milliseconds; else the first event sees to it.
+        """
+        place = self._place
+        if self._is_closed:
+            return
+        if place is not None:
+            if not ((place.directory or may_take_long) and place.has_pages()):
+                return
+            self._open()
+        if self._journal.aim(url):
             self._call_worker()
 
     def append(self, envelope: Envelope, item: bytes) -> None:
@@ -130,7 +146,7 @@ class Outbox:
             True when every event accepted before the call was delivered within ``timeout_s``
             (``None``: however long it takes); false also when the server refused one of them.
         """
-        if threading.current_thread() is self._thread:
+        if self._worker.is_caller:
             return False  # a listener on the worker would wait for itself
         with self._lock:
             self._take_in()
@@ -155,14 +171,15 @@ class Outbox:
         """
         deadline = time.monotonic() + bounded_s(timeout_s)
         self.retire()
-        if self._has_worker():
+        if self._worker.is_alive:
             self.flush(timeout_s)
         else:
             self._drain_here(deadline)
         self._is_stopping = True
-        self._wake.set()
-        self._join(deadline - time.monotonic())
-        if not self._has_worker():
+        self._worker.wake()
+        if self._worker.join(deadline - time.monotonic()):
+            self._courier.empty_hands()
+        if not self._worker.is_alive:
             self._journal.release()
         return self.stats().waiting_events
 
@@ -173,7 +190,7 @@ class Outbox:
             self.until_due = 1  # before taking in: whoever comes later takes in by themselves
             self._take_in()
             self._is_closed = True
-            if self._journal.holdings().events or self._has_worker():
+            if self._journal.holdings().events or self._worker.is_alive:
                 self._courier.stop_resting()
                 self._hurry()
 
@@ -190,6 +207,9 @@ class Outbox:
                 flaws=self.tally.flaws(),
                 waiting_events=holdings.events,
                 waiting_bytes=holdings.bytes,
+                oldest_waiting_s=self._ages.oldest_s(
+                    self._courier.settled, self._surroundings.monotonic()
+                ),
                 **self._journal.counts(),
             )
 
@@ -213,6 +233,22 @@ class Outbox:
         if not self._is_stopping:
             self.close(max(0.0, self._settings.exit_timeout_s - elapsed_s))
 
+    def _keep_first(self, item: Item) -> None:
+        """Keep an item, and see first where."""
+        self._open()
+        self.keep(item)
+
+    def _open(self) -> None:
+        with self._lock:
+            place, self._place = self._place, None
+            if place is None:
+                return
+            if not self._is_closed:
+                self._journal = place.open(self._settings, self._surroundings)
+            self._courier.journal = self._journal
+            self.identity = self._journal.identity
+            self.keep = self._journal.keeper(self.drafts)
+
     def _take_in(self, most: int = sys.maxsize) -> None:
         """Take in the drafts, or the oldest of them, under the lock."""
         drafts = self.drafts
@@ -222,6 +258,9 @@ class Outbox:
         refused = len(taken) if self._is_closed else self._journal.extend(taken)
         if refused:
             self._refuse_for_room(refused)
+        if refused < len(taken):
+            now = self._surroundings.monotonic()
+            self._ages.note(self._accepted(), self._courier.settled, now)
 
     def _is_due(self) -> bool:
         """True, under the lock, when the worker is to be called; then not again until it sleeps."""
@@ -271,34 +310,18 @@ class Outbox:
         self._courier.hurry = True
         self._call_worker()
 
-    def _has_worker(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def _call_worker(self) -> None:
-        self._wake.set()
-        if not self._has_worker():
-            with self._lock:
-                self._start()
-
-    def _start(self) -> None:
-        if self._is_stopping or self._has_worker():
-            return
-        thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            # There is no room for a thread, and the next event tries again; or the interpreter is
-            # going down, and close() sends what it can itself.
+        if not self._worker.call():
+            # The next event tries again; or the interpreter is going down, and close() sends what
+            # it can itself.
             self._is_called = False
             self.until_due = 1
-            return
-        self._thread = thread
 
-    def _work(self) -> None:
-        wake, courier = self._wake, self._courier
-        # In a fork's child, where green threads of the parent's go on, `_wake` is another one.
-        while wake is self._wake and not self._is_stopping:
-            wake.clear()  # before looking, so that nothing that comes meanwhile is overlooked
+    def _work(self, worker: Worker) -> None:
+        courier = self._courier
+        # In a fork's child, where green threads of the parent's go on, there is another worker.
+        while worker is self._worker and not self._is_stopping:
+            worker.look()
             with self._lock:
                 self._take_in()
             due_s = self._guarded(lambda: self._journal.tend(courier.write))
@@ -309,18 +332,18 @@ class Outbox:
             waits_s = [wait for wait in (wait_s, due_s) if wait is not None]
             nap_s = min(waits_s, default=None)
             if nap_s != 0 and self._may_sleep(wait_s):
-                wake.wait(nap_s)
-        if wake is self._wake:
+                worker.sleep(nap_s)
+        if worker is self._worker:
             self._journal.release()
         end_thread()
 
     def _drain_here(self, deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
-            self._wake.clear()
+            self._worker.look()
             wait_s = self._guarded(self._courier.step)
             if wait_s is None:
                 return
-            self._wake.wait(min(wait_s, left_s))
+            self._worker.sleep(min(wait_s, left_s))
 
     def _guarded(self, step: Callable[[], float | None]) -> float | None:
         try:
@@ -340,11 +363,3 @@ class Outbox:
             if not self._journal.holdings().events:
                 self._courier.hurry = False
             self._progress.notify_all()
-
-    def _join(self, timeout_s: float) -> None:
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return
-        thread.join(max(0.0, timeout_s))
-        if not thread.is_alive():
-            self._courier.empty_hands()

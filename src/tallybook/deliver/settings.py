@@ -43,6 +43,8 @@ class DeliverySettings(Struct, frozen=True):
         exit_timeout_s: How long the end of the process may wait for what is not delivered yet.
         journal_sync_s: How often a journal on disk is synced: what a loss of power may cost. A
             process that is killed loses nothing.
+        max_journal_bytes: Size of all files of the journal's directory, of all processes; an event
+            for which there is no room is in memory only.
         gzip: Compress bodies. Optimizely's own collector is not promised to accept it.
     """
 
@@ -58,6 +60,7 @@ class DeliverySettings(Struct, frozen=True):
     refusal_wait_s: float = 60.0
     exit_timeout_s: float = 5.0
     journal_sync_s: float = 1.0
+    max_journal_bytes: int = 2**30
     gzip: bool | None = None
 
     def __post_init__(self) -> None:

@@ -29,7 +29,8 @@ class DeliveryStats(Struct, frozen=True):
 
     ``accepted`` events are delivered, waiting, or refused by the server; the other causes of
     ``refused`` name events that were never accepted. ``retried`` counts events once for each time
-    they were sent again, ``flaws`` tags and attributes that events had to go without.
+    they were sent again, ``flaws`` tags and attributes that events had to go without. What waits
+    longest has done so for ``oldest_waiting_s`` seconds, give or take a batch's wait for company.
 
     Of a journal on disk: ``in_memory_only`` events are accepted that it could not take, ``adopted``
     ones were left by processes that are gone, and ``damaged_bytes`` of what they left are lost.
@@ -42,6 +43,7 @@ class DeliveryStats(Struct, frozen=True):
     flaws: Mapping[str, int]
     waiting_events: int
     waiting_bytes: int
+    oldest_waiting_s: float = 0.0
     in_memory_only: int = 0
     adopted: int = 0
     damaged_bytes: int = 0

@@ -15,7 +15,7 @@ import pytest
 
 from both_sdks import Dispatcher, Sdk, Spoken
 from sinks import Answer, Sink
-from tallybook.deliver.outbox import THREAD_NAME
+from tallybook.deliver.worker import THREAD_NAME
 
 
 class Gate:

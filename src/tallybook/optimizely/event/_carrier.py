@@ -28,13 +28,17 @@ class Carrier:
         self._dispatcher = dispatcher
         self._http = KeepAliveHttp(REQUEST_TIMEOUT_S)
 
+    @property
+    def is_own(self) -> bool:
+        """True in the place of the SDK's own dispatcher."""
+        return getattr(self._dispatcher, "dispatch_event", None) is _OWN
+
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send a body."""
-        dispatch = self._dispatcher.dispatch_event
-        if dispatch is _OWN:
+        if self.is_own:
             return self._http.post(url, body, headers)
         try:
-            dispatch(request(url, body))
+            self._dispatcher.dispatch_event(request(url, body))
         except Exception as error:  # noqa: BLE001 - somebody else's code
             return Reply(NO_ANSWER, text=f"the event dispatcher raised {error!r}")
         return Reply(OK)

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
+from tallybook.deliver.journal_place import usual_place
 from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.process import tell_of_forks
 from tallybook.deliver.settings import LONGEST_S, DeliverySettings, Surroundings
@@ -157,7 +158,12 @@ class BatchEventProcessor(BaseEventProcessor):
         )
         if room:
             settings = replace(settings, max_waiting_events=room + batch_size)
-        outbox = Outbox(settings, self._carrier, surroundings=Surroundings(logger=self._log))
+        outbox = Outbox(
+            settings,
+            self._carrier,
+            surroundings=Surroundings(logger=self._log),
+            place=usual_place(carries_real_events=self._carrier.is_own),
+        )
         outbox.announce_to(_teller(self.notification_center))
         # When nobody has the processor any more there will be no further events.
         weakref.finalize(self, outbox.retire).atexit = False

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from tallybook.deliver.answer import OK, Reply
 from tallybook.deliver.http import KeepAliveHttp
+from tallybook.deliver.journal_place import usual_place
 from tallybook.deliver.odp_address import OdpAddress
 from tallybook.deliver.odp_events import PATH, OdpEvents, OdpSource, odp_settings
 from tallybook.deliver.odp_events import OdpEvent as NativeEvent
@@ -130,6 +131,7 @@ class OdpEventManager:
             _Carried(self.api_manager) if self.api_manager else KeepAliveHttp(self._timeout_s),
             OdpSource(SENT_BY.client_name, SENT_BY.client_version),
             surroundings=Surroundings(logger=self._log),
+            place=usual_place(carries_real_events=self.api_manager is None),
         )
         # Who lets go of the manager without stopping it wants its events delivered all the same.
         leave = weakref.finalize(self, self._events.retire)

@@ -619,6 +619,51 @@ def test_only_as_much_is_adopted_as_there_is_room_for(directory: Path) -> None:
     heir.release()
 
 
+def test_a_batch_of_which_the_disk_has_a_part_is_settled_as_a_whole(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_at(directory)
+    for number in range(10):
+        journal.put(number)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tallybook.deliver.disk_journal.make_page", refuse)
+    journal.keep(Item(journal.origin, b"1" * 300_000))  # more than the page has room for
+    assert journal.counts()["in_memory_only"] == 1
+    journal.take_in()
+    taken = journal.take(11, 10**6)
+    assert taken is not None
+    assert len(taken.items) == 11
+    journal.acknowledge(taken.written(nothing_to_write))
+    journal.release()
+    assert list(directory.iterdir()) == [], "what is delivered is not left to the next process"
+
+
+def test_what_was_refused_for_want_of_room_is_not_delivered_by_the_next_process(
+    sink: Sink, directory: Path
+) -> None:
+    run(
+        """
+        client = connect(flush_interval_s=3600.0, batch_size=10_000, max_waiting_events=700)
+        for n in range(1_000):
+            client.track("purchase", f"user-{n % 7}", {}, {"n": n})
+        assert client.delivery_stats().refused == {"queue_full": 300}
+        die()
+        """,
+        sink,
+        directory,
+        ending=-signal.SIGKILL,
+    )
+    with client(sink, directory) as heir:
+        assert eventually(lambda: len(sink.events) >= 700)
+        assert heir.flush(20)
+        stats = heir.delivery_stats()
+        assert (stats.adopted, stats.damaged_bytes) == (700, 0)
+    assert numbers(sink) == list(range(700))
+
+
 def test_nothing_is_adopted_by_who_sends_nowhere_yet(directory: Path) -> None:
     journal = journal_at(directory)
     journal.put(1)

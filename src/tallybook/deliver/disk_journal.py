@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Raw, json
 
-from tallybook.deliver.journal import Batch, Envelope, Item, Origin, Write
+from tallybook.deliver.journal import FULL, Batch, Envelope, Item, Origin, Write
 from tallybook.deliver.journal_files import make_page, set_aside
 from tallybook.deliver.journal_heritage import Heritage
 from tallybook.deliver.journal_page import Page, room_for
@@ -75,6 +75,15 @@ class DiskJournal(MemoryJournal):
             self._drafts.append(item)
         finally:
             writing.release()
+
+    def append(self, item: Item) -> int:
+        """Take an item in while both bounds allow it; else it is on no page either."""
+        waiting = super().append(item)
+        if waiting == FULL and item.position:
+            for page in self._pages:
+                if page.first < item.position < page.next_first:
+                    page.void(item.position)
+        return waiting
 
     def identity(self, position: int) -> bytes:
         """The identity of an event that this process has written, as text."""

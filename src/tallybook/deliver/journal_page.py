@@ -46,6 +46,9 @@ _SHARED: Final = int.from_bytes(
 _RECORD_BYTES: Final = _RECORD.size
 _PRIME: Final = 2**30 - 35  # so that no damage to a single byte of a time leaves a seed as it was
 _SEEDS: Final = 2**32
+_VOID: Final = 2**32 - 1  # by which the checksum of an event that is none differs: in every byte
+_CHECK: Final = struct.Struct("<I")
+_CHECK_AT: Final = 8  # in a record
 
 _pack_record: Final = _RECORD.pack_into
 _hash: Final = mmh3.hash  # of bytes, from a seed; a third of the time of a cyclic checksum
@@ -115,6 +118,12 @@ class Page:
         _pack_record(self._map, place, _EVENT, size, check, origin_at, frame_at, at_ns)
         self._map[start:end] = text
         return self.first + place
+
+    def void(self, position: int) -> None:
+        """Have the event at a position be none: it was refused after all."""
+        at = position - self.first + _CHECK_AT
+        (check,) = _CHECK.unpack_from(self._map, at)
+        _CHECK.pack_into(self._map, at, check ^ _VOID)
 
     def settle(self, position: int) -> None:
         """Need nothing any more of what stands before a position."""
@@ -252,14 +261,17 @@ class Page:
         seed = place + origin_at + frame_at + at_ns % _PRIME
         if seed >= _SEEDS:
             return False
-        return bool(_hash(self._map[place + _RECORD_BYTES : end], seed, False) == check)
+        found = _hash(self._map[place + _RECORD_BYTES : end], seed, False)
+        return check in (found, found ^ _VOID)
 
     def _read(self, place: int, end: int, shared: dict[int, Any]) -> Item | None:
         """The item of a record, ``None`` if it has none; raises for what is no record."""
         if not self._is_whole(place, end):
             raise ValueError("expected a record")
-        mark, _, _, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
+        mark, _, check, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
         text = self._map[place + _RECORD_BYTES : end]
+        if check != _hash(text, place + origin_at + frame_at + at_ns % _PRIME, False):
+            return None
         if mark == _SHARED:
             shared.setdefault(origin_at or place, _unpacked(text, shared))
             return None

@@ -46,7 +46,7 @@ OFFICIAL = {
 }
 CALL = re.compile(r"(\w+)((?:\.\w+)*)(?:\((\w*)=?.*\))?")
 PREAMBLE = """
-import os, sys
+import os, signal, sys, time
 from tallybook.optimizely.config_manager import StaticConfigManager
 from tallybook.optimizely.helpers.sdk_settings import OptimizelySdkSettings
 from tallybook.optimizely.optimizely import Optimizely
@@ -65,6 +65,19 @@ PROMISES = {
     "The process ends without `close()`": """
         client = Optimizely(datafile, settings=settings)
         client.track("purchase", "user123")
+    """,
+    "The process is killed": """
+        child = os.fork()
+        if not child:
+            options = {"batch_size": 100, "flush_interval": 3600}
+            client = Optimizely(datafile, settings=settings, event_processor_options=options)
+            client.track("purchase", "user123")
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        client = Optimizely(datafile, settings=settings)
+        while client.event_processor.outbox.stats().delivered == 0:
+            time.sleep(0.01)
+        client.close()
     """,
     "The process forks": """
         client = Optimizely(datafile, settings=settings)

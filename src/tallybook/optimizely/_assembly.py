@@ -11,6 +11,7 @@ from tallybook.client.calls import Calls
 from tallybook.client.context import Decision, UserContext
 from tallybook.client.diagnostics import Diagnostics
 from tallybook.client.memories import Memories
+from tallybook.client.revision import RevisionSource
 from tallybook.model.reason import Reason
 from tallybook.model.text import excerpt
 from tallybook.optimizely._askable import askable
@@ -106,8 +107,11 @@ def manager_of(sdk_key: str | None, access_token: str | None, **options: Any) ->
 def calls_of(client: Any, logger: logging.Logger) -> Calls:
     """The calls of a client that can be used."""
     diagnostics = Diagnostics(told_to(client.error_handler), logger)
+    source = source_of(client.config_manager, client.sdk_settings.event_url, logger)
+    if type(client.config_manager) is StaticConfigManager:  # others may have one wait
+        _aim(client.event_processor, source)
     return Calls(
-        source_of(client.config_manager, client.sdk_settings.event_url, logger),
+        source,
         recorder_for(cast("Processes", client.event_processor), diagnostics),
         client.notification_center,
         Memories(client.user_profile_service, diagnostics),
@@ -116,6 +120,13 @@ def calls_of(client: Any, logger: logging.Logger) -> Calls:
         new_decision=_decision,
         predictions=Predictions(client),
     )
+
+
+def _aim(processor: object, source: RevisionSource) -> None:
+    """Have what processes that are gone have left for the same place delivered too."""
+    revision = source.newest
+    if isinstance(processor, BatchEventProcessor) and revision is not None:
+        processor.outbox.aim(revision.envelope.url)
 
 
 def customer_data_of(client: Any, logger: logging.Logger) -> CustomerData:

@@ -14,6 +14,7 @@ from tallybook.deliver.journal import Envelope, Item, Origin
 from tallybook.deliver.journal_files import make_page, ownerless_pages
 from tallybook.deliver.journal_page import Page, room_for
 from tallybook.deliver.journal_place import place_at
+from tallybook.deliver.journal_records import RECORD_BYTES
 from tallybook.deliver.quiet_log import QuietLog
 
 PREFIX = b"01234567-89ab-4cde-8f01-"
@@ -189,6 +190,22 @@ def test_of_a_page_that_was_cut_everything_before_the_cut_is_read(
     assert contents == [content(item) for item in some][: len(contents)]
     whole = [item for item in some if item.position - 7_000 + 200 < length]
     assert len(contents) >= len(whole)
+
+
+def test_a_write_that_was_not_finished_is_neither_an_event_nor_damage(tmp_path: Path) -> None:
+    some = items(5)
+    page = written(tmp_path, some)
+    page.close()
+    text = page.path.read_bytes()
+    last = some[-1].position - 7_000
+    page.path.write_bytes(text[:last] + bytes(RECORD_BYTES) + text[last + RECORD_BYTES :])
+    (page,) = found(tmp_path)
+    recovered = list(page.unsettled())
+    assert [content(each.item) for each in recovered if each.item] == [
+        content(item) for item in some[:-1]
+    ]
+    assert [each.damaged for each in recovered] == [0] * 4
+    page.close()
 
 
 def test_a_page_in_use_is_nobody_elses(tmp_path: Path) -> None:

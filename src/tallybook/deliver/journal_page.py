@@ -1,11 +1,9 @@
 """One file of a journal on disk: what was tracked, and how far it is settled.
 
 A page has a fixed size and is written through a mapping: what is written stays when the process is
-killed, and no call to the operating system is needed for it. It is a header and records. A record
-is a mark, its length, a checksum of everything and of its place, and a text. What many events share
-is a record of its own to which theirs refer by its place; it and the header stand there twice, so
-that a damaged byte costs one event at most. A page is locked as long as somebody has it, so one
-without a lock is nobody's.
+killed, and no call to the operating system is needed for it. It is a header, which stands there
+twice, so that a damaged byte does not cost the page, and records. A page is locked as long as
+somebody has it, so one without a lock is nobody's.
 
 Little-endian throughout; another layout gets another magic.
 """
@@ -15,17 +13,33 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
-import mmh3
-from msgspec import MsgspecError, Struct, msgpack
+from msgspec import Struct
 
-from tallybook.deliver.journal import Envelope, Item, Origin
+from tallybook.deliver.journal import Item, Origin
+from tallybook.deliver.journal_records import (
+    CHECK,
+    CHECK_AT,
+    EVENT,
+    PRIME,
+    RECORD_BYTES,
+    SHARED,
+    SHARED_SIGN,
+    VOID,
+    DamagedError,
+    Entry,
+    Records,
+    checksum,
+    encode,
+    pack_record,
+    packed_envelope,
+)
 
 PREFIX_BYTES: Final = 24  # of the identities of a page's events; the last twelve digits follow
 
@@ -34,30 +48,6 @@ _HEADER: Final = struct.Struct("<4s24sQI")  # magic, identities' prefix, first p
 _SETTLED: Final = struct.Struct("<QI")  # up to which place, checksum
 _SETTLED_AT: Final = 2 * _HEADER.size
 _BODY_AT: Final = _SETTLED_AT + _SETTLED.size
-_RECORD: Final = struct.Struct("<IIIIIQ")  # mark, bytes, checksum, origin, frame, nanoseconds
-_SHARED_SIGN: Final = 1  # in the nanoseconds' place, for the mark itself has no checksum
-_MARKED: Final = b"TBj"
-_EVENT: Final = int.from_bytes(
-    b"TBjE", "little"
-)  # its origin and its frame (0 for none) are the places of shared records
-_SHARED: Final = int.from_bytes(
-    b"TBjS", "little"
-)  # its origin is the place of its first copy, if it is the second
-_RECORD_BYTES: Final = _RECORD.size
-_PRIME: Final = 2**30 - 35  # so that no damage to a single byte of a time leaves a seed as it was
-_SEEDS: Final = 2**32
-_VOID: Final = 2**32 - 1  # by which the checksum of an event that is none differs: in every byte
-_CHECK: Final = struct.Struct("<I")
-_CHECK_AT: Final = 8  # in a record
-
-_pack_record: Final = _RECORD.pack_into
-_hash: Final = mmh3.hash  # of bytes, from a seed; a third of the time of a cyclic checksum
-_encode: Final = msgpack.Encoder().encode
-_decode_envelope: Final = msgpack.Decoder(
-    tuple[str, bytes, bytes, tuple[tuple[str, str], ...]]
-).decode
-_decode_origin: Final = msgpack.Decoder(tuple[int, bytes, int]).decode
-_decode_frame: Final = msgpack.Decoder(tuple[bytes, ...]).decode
 
 
 class Recovered(Struct, frozen=True):
@@ -108,22 +98,22 @@ class Page:
                 return 0
         # As in `_write`, whose call would be a fifth of the time.
         size, place = len(text), self._end
-        start = place + _RECORD_BYTES
+        start = place + RECORD_BYTES
         end = start + size
         if end > self.size:
             return 0
         self._end = end
         self._last = place
-        check = _hash(text, place + origin_at + frame_at + at_ns % _PRIME, False)
-        _pack_record(self._map, place, _EVENT, size, check, origin_at, frame_at, at_ns)
-        self._map[start:end] = text
+        check = checksum(text, place + origin_at + frame_at + at_ns % PRIME, False)
+        self._map[start:end] = text  # before its mark: what is marked is whole
+        pack_record(self._map, place, EVENT, size, check, origin_at, frame_at, at_ns)
         return self.first + place
 
     def void(self, position: int) -> None:
         """Have the event at a position be none: it was refused after all."""
-        at = position - self.first + _CHECK_AT
-        (check,) = _CHECK.unpack_from(self._map, at)
-        _CHECK.pack_into(self._map, at, check ^ _VOID)
+        at = position - self.first + CHECK_AT
+        (check,) = CHECK.unpack_from(self._map, at)
+        CHECK.pack_into(self._map, at, check ^ VOID)
 
     def settle(self, position: int) -> None:
         """Need nothing any more of what stands before a position."""
@@ -183,16 +173,22 @@ class Page:
 
     def unsettled(self) -> Iterator[Recovered]:
         """What was written and is not settled, in order; nothing may be added to it afterwards."""
-        shared: dict[int, Any] = {}
-        for place, end in self._records():
+        records = Records(self._map, _BODY_AT)
+        for place, end in records.spans():
             self._end = end
             try:
-                item = self._read(place, end, shared)
-            except (MsgspecError, LookupError, ValueError):
+                entry = records.read(place, end)
+            except DamagedError:
                 yield Recovered(end, damaged=end - place)
                 continue
-            if item is not None and place >= self._settled:
-                yield Recovered(end, item)
+            if entry is not None and place >= self._settled:
+                yield Recovered(end, self._item(entry, place))
+
+    def _item(self, entry: Entry, place: int) -> Item:
+        if entry.frame is None:
+            return Item(entry.origin, entry.text)
+        identity = self.identity(self.first + place)
+        return Item(entry.origin, entry.text, entry.frame, entry.at_ns, 0, identity)
 
     def _shared_places(self, origin: Origin, frame: tuple[bytes, ...] | None) -> tuple[int, int]:
         """Where an event's origin and frame stand; zeros when there is no room for them."""
@@ -200,7 +196,7 @@ class Page:
         origin_at = places.get(id(origin)) or self._share_origin(origin)
         frame_at = 0
         if frame is not None:
-            frame_at = places.get(id(frame)) or self._share(frame, b"P" + _encode(frame))
+            frame_at = places.get(id(frame)) or self._share(frame, b"P" + encode(frame))
             if not frame_at:
                 return 0, 0
         if origin_at:
@@ -210,12 +206,12 @@ class Page:
     def _share_origin(self, origin: Origin) -> int:
         envelope = origin.envelope
         places = self._places
-        at = places.get(id(envelope)) or self._share(envelope, b"E" + _packed_envelope(envelope))
-        return at and self._share(origin, b"O" + _encode((at, origin.author, origin.size)))
+        at = places.get(id(envelope)) or self._share(envelope, b"E" + packed_envelope(envelope))
+        return at and self._share(origin, b"O" + encode((at, origin.author, origin.size)))
 
     def _share(self, thing: object, packed: bytes) -> int:
-        place = self._write(_SHARED, packed, 0, 0, _SHARED_SIGN)
-        if not place or not self._write(_SHARED, packed, place, 0, _SHARED_SIGN):
+        place = self._write(SHARED, packed, 0, 0, SHARED_SIGN)
+        if not place or not self._write(SHARED, packed, place, 0, SHARED_SIGN):
             return 0
         self._places[id(thing)] = place
         self._known.append(thing)  # or another thing could get its id
@@ -223,62 +219,17 @@ class Page:
 
     def _write(self, mark: int, text: bytes, origin_at: int, frame_at: int, at_ns: int) -> int:
         size = len(text)
-        record_bytes = size + _RECORD_BYTES
+        record_bytes = size + RECORD_BYTES
         # Nothing is called between these lines: a signal handler could add something meanwhile.
         place = self._end
         end = place + record_bytes
         if end > self.size:
             return 0
         self._end = end
-        check = _hash(text, place + origin_at + frame_at + at_ns % _PRIME, False)
-        _pack_record(self._map, place, mark, size, check, origin_at, frame_at, at_ns)
-        self._map[place + _RECORD_BYTES : end] = text
+        check = checksum(text, place + origin_at + frame_at + at_ns % PRIME, False)
+        self._map[place + RECORD_BYTES : end] = text
+        pack_record(self._map, place, mark, size, check, origin_at, frame_at, at_ns)
         return place
-
-    def _records(self) -> Iterator[tuple[int, int]]:
-        """Places and ends of records, and of what stands where one should."""
-        data, place = self._map, _BODY_AT
-        while place + _RECORD_BYTES <= self.size:
-            _, size, *_ = _RECORD.unpack_from(data, place)
-            end = place + _RECORD_BYTES + size
-            if end <= self.size and self._is_whole(place, end):
-                yield place, end
-                place = end
-                continue
-            found = data.find(_MARKED, place + 1)
-            end = found if found >= 0 else self.size
-            stray = len(data[place:end].rstrip(b"\0"))
-            if stray:
-                yield place, place + stray
-            place = end
-
-    def _is_whole(self, place: int, end: int) -> bool:
-        mark, size, check, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
-        is_shared = not frame_at and at_ns == _SHARED_SIGN
-        is_marked = mark == (_SHARED if is_shared else _EVENT)
-        if not is_marked or place + _RECORD_BYTES + size != end:
-            return False
-        seed = place + origin_at + frame_at + at_ns % _PRIME
-        if seed >= _SEEDS:
-            return False
-        found = _hash(self._map[place + _RECORD_BYTES : end], seed, False)
-        return check in (found, found ^ _VOID)
-
-    def _read(self, place: int, end: int, shared: dict[int, Any]) -> Item | None:
-        """The item of a record, ``None`` if it has none; raises for what is no record."""
-        if not self._is_whole(place, end):
-            raise ValueError("expected a record")
-        mark, _, check, origin_at, frame_at, at_ns = _RECORD.unpack_from(self._map, place)
-        text = self._map[place + _RECORD_BYTES : end]
-        if check != _hash(text, place + origin_at + frame_at + at_ns % _PRIME, False):
-            return None
-        if mark == _SHARED:
-            shared.setdefault(origin_at or place, _unpacked(text, shared))
-            return None
-        if not frame_at:
-            return Item(shared[origin_at], text)
-        identity = self.identity(self.first + place)
-        return Item(shared[origin_at], text, shared[frame_at], at_ns, 0, identity)
 
     def _header(self) -> tuple[bytes, int]:
         for at in (0, _HEADER.size) if self.size >= _BODY_AT else ():
@@ -309,17 +260,3 @@ def beginning(prefix: bytes, first: int) -> bytes:
 def room_for(size: int) -> int:
     """Bytes a page needs that is to hold an item of ``size`` bytes, its origin and its frame."""
     return 4 * size + 64 * 1024
-
-
-def _packed_envelope(envelope: Envelope) -> bytes:
-    return _encode((envelope.url, envelope.opening, envelope.closing, envelope.headers))
-
-
-def _unpacked(packed: bytes, shared: Mapping[int, Any]) -> Envelope | Origin | tuple[bytes, ...]:
-    kind, content = packed[:1], packed[1:]
-    if kind == b"E":
-        return Envelope(*_decode_envelope(content))
-    if kind == b"P":
-        return _decode_frame(content)
-    envelope_at, author, size = _decode_origin(content)
-    return Origin(shared[envelope_at], author, size)

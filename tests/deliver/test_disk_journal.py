@@ -664,6 +664,33 @@ def test_what_was_refused_for_want_of_room_is_not_delivered_by_the_next_process(
     assert numbers(sink) == list(range(700))
 
 
+def test_what_is_refused_for_room_does_not_make_the_journal_grow(
+    sink: Sink, directory: Path
+) -> None:
+    made = client(sink, directory, max_waiting_events=200, **LATER)
+    for n in range(20_000):
+        made.track("purchase", "user", {}, {"n": n})
+        if n % 100 == 99:
+            made.delivery_stats()
+    assert made.delivery_stats().refused == {"queue_full": 19_800}
+    assert len(list(directory.iterdir())) == 1
+    assert made.close(20) == 0
+    assert numbers(sink) == list(range(200))
+    assert list(directory.iterdir()) == [], "or the next process would deliver what was refused"
+
+
+def test_there_is_room_again_once_something_is_delivered(sink: Sink, directory: Path) -> None:
+    made = client(sink, directory, max_waiting_events=10, **LATER)
+    for first in (0, 100, 200):
+        for n in range(first, first + 12):
+            made.track("purchase", "user", {}, {"n": n})
+        made.flush(20)
+    assert numbers(sink) == [*range(10), *range(100, 110), *range(200, 210)]
+    assert made.delivery_stats().refused == {"queue_full": 6}
+    assert made.delivery_stats().in_memory_only == 0
+    assert made.close(20) == 0
+
+
 def test_nothing_is_adopted_by_who_sends_nowhere_yet(directory: Path) -> None:
     journal = journal_at(directory)
     journal.put(1)

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ LOOK_S: Final = 10.0  # how often a living process looks for what dead ones left
 _SMALLEST_PAGE: Final = 256 * 1024  # a process that tracks little takes little room
 _LARGEST_PAGE: Final = 4 * 2**20
 _encode: Final = json.encode
+_TURNED_AWAY: Final = -1  # the position of an event for which there was no room
 _FAILURE_WAIT_S: Final = 5.0  # before a page is tried for again
 _QUARANTINE_BYTES: Final = 16 * 2**20
 
@@ -54,7 +55,8 @@ class DiskJournal(MemoryJournal):
         self._monotonic = surroundings.monotonic
         self._log = QuietLog(surroundings.monotonic, logger=surroundings.logger)
         self._pages: deque[Page] = deque()
-        self._use(None)
+        self._add: Callable[[Item], int] = _nowhere
+        self._page: Page | None = None
         self._spare: Page | None = None
         self._heritage = Heritage(self._directory, self._log)
         self._drafts: deque[Item] = deque()
@@ -79,11 +81,20 @@ class DiskJournal(MemoryJournal):
     def append(self, item: Item) -> int:
         """Take an item in while both bounds allow it; else it is on no page either."""
         waiting = super().append(item)
-        if waiting == FULL and item.position:
+        if waiting == FULL:
             for page in self._pages:
                 if page.first < item.position < page.next_first:
                     page.void(item.position)
         return waiting
+
+    def extend(self, items: Sequence[Item]) -> int:
+        """Take items in while both bounds allow it; further ones are not even written."""
+        let_in = [item for item in items if item.position != _TURNED_AWAY]
+        refused = super().extend(let_in)
+        if refused:
+            with self._writing:
+                self._add = _turn_away
+        return refused + len(items) - len(let_in)
 
     def identity(self, position: int) -> bytes:
         """The identity of an event that this process has written, as text."""
@@ -118,6 +129,9 @@ class DiskJournal(MemoryJournal):
     def acknowledge(self, batch: Batch) -> None:
         """Forget the batch's items, and remove pages that nobody needs any more."""
         super().acknowledge(batch)
+        if self._add is _turn_away:  # now there is room
+            with self._writing:
+                self._use(self._page)
         pages = self._pages
         while batch.end and pages:
             page = pages[0]
@@ -154,8 +168,9 @@ class DiskJournal(MemoryJournal):
             self._use(None)
             pages, self._pages = self._pages, deque()
             spare, self._spare = self._spare, None
+        is_empty = not (self._events or self._drafts)
         for page in pages:
-            if page.is_settled:
+            if page.is_settled or is_empty:  # what was refused stands after the last
                 page.remove()
             else:
                 page.close()
@@ -212,7 +227,7 @@ class DiskJournal(MemoryJournal):
 
     def _use(self, page: Page | None) -> None:
         self._page = page
-        self._add: Callable[[Item], int] = _nowhere if page is None else page.add
+        self._add = _nowhere if page is None else page.add
 
     def _make(self, size: int) -> Page | None:
         now = self._monotonic()
@@ -301,6 +316,10 @@ class DiskJournal(MemoryJournal):
 
 def _nowhere(_item: Item) -> int:
     return 0
+
+
+def _turn_away(_item: Item) -> int:
+    return _TURNED_AWAY
 
 
 def identity_prefix() -> bytes:

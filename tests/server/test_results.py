@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tallybook import publish
+from tallybook.catalog.access import TokenScope
 from tallybook.catalog.store import open_catalog
 from tallybook.collect import Collector
 from tallybook.lake.tables import Lake
@@ -40,6 +41,7 @@ def shop(house, tmp_path) -> Iterator[Any]:
         assert published is not None
         house.datafile = json.loads(published.body)
         house.routes = result_routes(lake, catalog)
+        house.bearer = house.token(TokenScope.READ)
         assert house.ask("GET", "/health/live").status_code == 200
         house.drainer = Drainer(Collector(house.drainer.collector.log, lake))
         yield house

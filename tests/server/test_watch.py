@@ -9,6 +9,7 @@ import pytest
 from litestar import get
 from litestar.exceptions import ClientException
 
+from tallybook.catalog.access import TokenScope
 from tallybook.errors import (
     ConfigError,
     DefinitionError,
@@ -147,6 +148,7 @@ def test_routes_join_the_router_and_their_errors_are_problems(house, error, stat
         raise error
 
     house.routes = [thing]
+    house.bearer = house.token(TokenScope.READ)
     answer = house.ask("GET", "/api/v1/thing")
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"

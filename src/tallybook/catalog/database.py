@@ -46,7 +46,7 @@ def connect(url_or_path: str) -> tuple[Engine, str]:
 
 def _make_directory(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it tells of visitors
     except OSError as error:
         raise StorageError(f"catalog {path}: its directory cannot be made: {error}") from None
 

@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ import structlog
 import uvicorn
 from litestar.types import ControllerRouterHandler
 
+from tallybook.catalog.access import TokenScope
 from tallybook.catalog.store import Catalog, open_catalog
 from tallybook.collect import Collector
 from tallybook.errors import ConfigError
@@ -53,7 +55,8 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
     """
     with contextlib.ExitStack() as stack:
         with refusing(f"{settings.data_dir}: cannot create the data directory"):
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            # It tells of visitors, so it is nobody else's; one that is there stays as it is.
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = stack.enter_context(WriteAheadLog(settings.log_dir))
         listener = stack.enter_context(_bind(settings))
         lake = Lake(settings.lake)
@@ -63,6 +66,7 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         )
         watch = RevisionWatch(catalog, settings.announce_every_s)
         routes = make_routes(lake, catalog)
+        _tell_first_token(catalog)
         app = build_app(drainer, catalog, settings, routes=routes, watch=watch)
         _log_to_stderr()
         stack.enter_context(_calm_garbage_collection())
@@ -71,6 +75,16 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         server = _Server(_config(app, settings), watch)
         server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _tell_first_token(catalog: Catalog) -> None:
+    """Make a token where there never was one for managing; this is the one time it is shown."""
+    with catalog.transaction() as transaction:
+        tokens = transaction.tokens
+        if any(token.scope is TokenScope.MANAGE for token in tokens.all().values()):
+            return
+        _, token = tokens.make("first", TokenScope.MANAGE, time.time_ns() // 1_000_000)
+    print(f"Tallybook management token, shown this once: {token}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _log_to_stderr() -> None:

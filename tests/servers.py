@@ -21,6 +21,7 @@ class Server:
         self.data = data
         self._arguments = arguments
         self._port = port
+        self.token = ""  # of whoever made one for those who ask this server
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,6 +86,11 @@ def succeed(*arguments: object, data: Path | None = None) -> str:
     done = tallybook(*arguments, data=data)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def new_token(*arguments: object, data: Path) -> str:
+    """Make a token of that name and scope; return it as a header wants it."""
+    return f"Bearer {succeed('token', 'create', *arguments, data=data).strip()}"
 
 
 def document(experiment: str, *arguments: object, data: Path) -> dict[str, Any]:

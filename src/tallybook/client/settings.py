@@ -22,6 +22,7 @@ from tallybook.model.text import is_text, plain
 CLIENT_NAME: Final = "tallybook-python"
 CLIENT_VERSION: Final = "0.1.0"
 JOURNAL_VARIABLE: Final = "TALLYBOOK_JOURNAL"
+_SECRET: Final = ("datafile_access_token", "event_token")
 FROM_ENVIRONMENT: Final = f"${JOURNAL_VARIABLE}"  # in a directory's place
 
 
@@ -82,6 +83,12 @@ class ClientSettings(Struct, frozen=True):
     error_handler: ErrorHandler | None = None
     cmab: CmabSettings | None = field(default_factory=CmabSettings)
     odp: OdpSettings = field(default_factory=OdpSettings)
+
+    def __repr__(self) -> str:
+        """As a call that would make it; tokens are not shown."""
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        shown = (f"{n}={'...' if v and n in _SECRET else repr(v)}" for n, v in values)
+        return f"ClientSettings({', '.join(shown)})"
 
     def __post_init__(self) -> None:
         Addresses(None, self.event_url, self.datafile_url)  # raises for what is no address

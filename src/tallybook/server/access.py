@@ -18,7 +18,7 @@ from tallybook.errors import TallybookError
 _log: Final = structlog.get_logger("tallybook.server")
 
 FRESH_S: Final = 1.0  # what was changed in the catalog holds after this time
-SOON_S: Final = 0.05  # the same for a token that nobody knew yet
+SOON_S: Final = 0.0625  # the same for a token that nobody knew yet
 NOTE_EVERY_S: Final = 60.0
 _PATIENCE_S: Final = 2.0
 

@@ -59,8 +59,8 @@ class Server:
     def stop(self) -> None:
         """Ask it to end and insist that it ends well."""
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, errors
+        _, self.errors = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self.errors
 
     def kill(self) -> None:
         """End it as a power cut would, as far as a process can."""

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from servers import Server, counted, document, new_token, succeed, tallybook
+from servers import Server, counted, document, new_token, succeed
 from tallybook import Client
+from tallybook.cli.app import run
 from tallybook.client import DeliverySettings
 
 TOKEN = re.compile(r"tb_[0-9a-f]{12}_[\w-]{43}")
@@ -135,16 +136,17 @@ def test_a_token_made_beside_a_running_server_holds_and_a_revoked_one_does_not(
     ],
 )
 def test_a_wrong_word_is_answered_in_one_line(
-    shop: Shop, server: Server, arguments: list[str], said: str
+    shop: Shop, server: Server, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = tallybook("token", *arguments, data=shop.data)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert run(["token", *arguments, "--data", str(shop.data)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert len(printed.err.splitlines()) == 1
 
 
 def test_a_command_that_lists_makes_no_directory(tmp_path: Path) -> None:
-    assert tallybook("token", "list", data=tmp_path / "nowhere").returncode == 2
+    assert run(["token", "list", "--data", str(tmp_path / "nowhere")]) == 2
     assert not (tmp_path / "nowhere").exists()
 
 

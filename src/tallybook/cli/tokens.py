@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 from tallybook.catalog.access import KeptToken, TokenScope
 from tallybook.catalog.store import Catalog, open_catalog
@@ -29,7 +27,7 @@ def create(
     name: str,
     *,
     scope: Literal["manage", "read", "events"] = "read",
-    environment: Annotated[str | None, Parameter(help="PROJECT/ENVIRONMENT, for events.")] = None,
+    environment: str | None = None,
     data: DataOption = None,
 ) -> None:
     """Make a token; it alone is printed on stdout, this once, and only its hash is kept.

@@ -97,6 +97,8 @@ def test_results_have_several_forms(shop, form: str, media_type: str) -> None:
         ("expected_split=control", "expected_split has 'control'"),
         ("baseline=nobody", "baseline 'nobody': "),
         ("segment_rule=first", "segment_rule: Invalid enum value 'first'"),
+        ("metric=%00", "metric: expected text without a zero character"),
+        ("segment=a&segment=b%00", "segment: expected text without a zero character"),
         ("format=pdf", "format: Invalid enum value 'pdf'"),
         ("segmnet=plan", "segmnet: no such parameter; expected one of metric, segment, "),
     ],

@@ -133,3 +133,23 @@ def test_events_that_waited_for_the_right_token_are_sent_with_it(tmp_path: Path)
                 assert time.monotonic() < end
                 time.sleep(0.02)
         assert len(taken(sink)) == len(set(taken(sink))) == 4
+
+
+def test_events_of_another_address_that_are_found_in_a_journal_go_without_it(
+    tmp_path: Path,
+) -> None:
+    with Sink(otherwise=Answer(503)) as elsewhere, Sink() as sink:
+        given: dict[str, Any] = {"delivery": QUICK, "journal": tmp_path}
+        client = Client(TEXT, server_url=elsewhere.url, **given)
+        track(client, 2)
+        assert client.close(0.1) == 2
+        elsewhere.otherwise = Answer()
+        before = len(elsewhere.posts)
+        with Client(TEXT, server_url=sink.url, event_token=TOKEN, **given) as heir:
+            track(heir)
+            end = time.monotonic() + 30
+            while not (len(elsewhere.posts) > before and sink.posts):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+        assert all("authorization" not in request.headers for request in elsewhere.posts)
+        assert sink.posts[0].headers["authorization"] == f"Bearer {TOKEN}"

@@ -81,6 +81,7 @@ WRONG: dict[str, Callable[[str], dict[str, str]]] = {
     "none": lambda _: {},
     "empty": lambda _: {"Authorization": ""},
     "another scheme": lambda token: {"Authorization": f"Basic {token}"},
+    "a scheme as long": lambda token: {"Authorization": f"Digest {token}"},
     "no scheme": lambda token: {"Authorization": token},
     "no token": lambda _: {"Authorization": "Bearer "},
     "invented": lambda _: bearing(new_token()[1]),

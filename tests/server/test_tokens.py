@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from litestar.params import JSONBody
 from tallybook.catalog.access import TokenScope, hash_of, is_hash_of, new_token
 from tallybook.errors import StorageError
 from tallybook.model.event import Sender
-from tallybook.server import auth
+from tallybook.server import access, auth
 from tallybook.server.access import FRESH_S, NOTE_EVERY_S, SOON_S, AccessWatch
 from tallybook.server.auth import Authenticator
 from tallybook.server.problems import ProblemError
@@ -495,12 +495,10 @@ def test_browsers_may_send_a_token(house) -> None:
     assert refused.headers["access-control-allow-origin"] == "https://shop.example"
 
 
-def test_a_catalog_that_hangs_holds_nobody_up_for_long(
+def test_a_catalog_that_hangs_holds_up_who_comes_first_and_then_nobody(
     desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallybook.server.access._PATIENCE_S", 0.01)
     token = desk.token(READ)
-    desk.now_s += FRESH_S
     assert desk.may_read(token)
     go_on = threading.Event()
     read: Callable[[], Any] = desk.catalog.access
@@ -512,10 +510,17 @@ def test_a_catalog_that_hangs_holds_nobody_up_for_long(
     desk.catalog.access = hanging
     desk.now_s += FRESH_S
 
-    async def ask() -> bool:
-        answer = await desk.reading(token)
+    async def ask() -> tuple[bool, bool, int]:
+        monkeypatch.setattr(access, "_PATIENCE_S", 0.01)
+        first = await desk.reading(token)
+        monkeypatch.setattr(access, "_PATIENCE_S", 3_600)
+        desk.now_s += 3_600
+        second = await desk.reading(token)
+        before = desk.catalog.readings
+        desk.revoke(token)
         go_on.set()
-        return answer
+        await desk.watch._reading
+        return first, second, desk.catalog.readings - before
 
-    asking: Coroutine[Any, Any, bool] = ask()
-    assert asyncio.run(asking)
+    assert asyncio.run(ask()) == (True, True, 1)
+    assert not desk.may_read(token)

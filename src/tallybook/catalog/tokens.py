@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from tallybook.catalog.access import Access, KeptToken, TokenScope, hash_of, new_token
@@ -71,7 +71,7 @@ class Tokens:
 
     def all(self) -> dict[str, KeptToken]:
         """Every token ever made, by id, the oldest first."""
-        return all_tokens(self._session)
+        return _tokens(self._session)
 
     def revoke(self, id_or_name: str, now_ms: int) -> KeptToken:
         """Have a token hold no more.
@@ -108,11 +108,11 @@ class Tokens:
             )
 
 
-def all_tokens(session: Session) -> dict[str, KeptToken]:
-    """Every token ever made, by id, the oldest first."""
+def _tokens(session: Session, *holding: ColumnElement[bool]) -> dict[str, KeptToken]:
     query = (
         select(TokenRow, ProjectRow.account_id)
         .outerjoin(ProjectRow, ProjectRow.key == TokenRow.project_key)
+        .where(*holding)
         .order_by(TokenRow.created_ms, TokenRow.id)
     )
     return {row.id: _kept(row, account_id) for row, account_id in session.execute(query)}
@@ -135,8 +135,8 @@ def access(session: Session) -> Access:
             closed.add(account_id)
     holding = {
         id_: token
-        for id_, token in all_tokens(session).items()
-        if token.revoked_ms is None and (token.project, token.environment) in served
+        for id_, token in _tokens(session, TokenRow.revoked_ms.is_(None)).items()
+        if (token.project, token.environment) in served
     }
     return Access(holding, frozenset(closed), frozenset(accounts - closed))
 

@@ -51,6 +51,7 @@ class AccessWatch:
         self._monotonic = monotonic
         self._known = catalog.access()
         self._read_at = monotonic()
+        self._began_at = self._read_at
         self._reading: asyncio.Task[None] | None = None
         self._is_failing = False
         self._used_ms: dict[str, int] = {}
@@ -66,9 +67,12 @@ class AccessWatch:
         if self._monotonic() - self._read_at < within_s:
             return self._known
         if self._reading is None:
+            self._began_at = self._monotonic()
             self._reading = asyncio.create_task(self._read())
-        # A catalog that does not answer holds nobody up for long.
-        await asyncio.wait((self._reading,), timeout=_PATIENCE_S)
+        # A catalog that does not answer holds up who came first, and then nobody.
+        patience_s = self._began_at + _PATIENCE_S - self._monotonic()
+        if patience_s > 0:
+            await asyncio.wait((self._reading,), timeout=patience_s)
         return self._known
 
     def note(self, token_id: str) -> None:
@@ -80,7 +84,6 @@ class AccessWatch:
             self._noting = asyncio.create_task(self._keep())
 
     async def _read(self) -> None:
-        began = self._monotonic()
         try:
             self._known = await asyncio.to_thread(self._catalog.access)
             self._is_failing = False
@@ -89,7 +92,7 @@ class AccessWatch:
                 _log.error("tokens cannot be read; those known hold on", error=str(error))
             self._is_failing = True
         finally:
-            self._read_at = began
+            self._read_at = self._began_at
             self._reading = None
 
     async def _keep(self) -> None:

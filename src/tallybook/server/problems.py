@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -74,7 +75,8 @@ def problem_of(error: Exception, path: str) -> ProblemError:
     """The answer to an error raised while ``path`` was served; one nobody foresaw is logged."""
     problem = _known(error)
     if problem is None:
-        _log.error("request failed", path=path, error=type(error).__name__, where=where(error))
+        kind = type(error).__name__
+        _log.error("request failed", path=quote(path), error=kind, where=where(error))
         detail = "something went wrong here; the server's log says what"
         return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail, cause="internal")
     return problem

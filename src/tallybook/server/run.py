@@ -8,7 +8,6 @@ import gc
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -16,7 +15,6 @@ import structlog
 import uvicorn
 from litestar.types import ControllerRouterHandler
 
-from tallybook.catalog.access import TokenScope
 from tallybook.catalog.store import Catalog, open_catalog
 from tallybook.collect import Collector
 from tallybook.errors import ConfigError
@@ -25,6 +23,7 @@ from tallybook.log.directory import refusing
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.server.app import build_app
 from tallybook.server.drainer import Drainer
+from tallybook.server.first_token import tell_first_token
 from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
 
@@ -66,7 +65,7 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         )
         watch = RevisionWatch(catalog, settings.announce_every_s)
         routes = make_routes(lake, catalog)
-        _tell_first_token(catalog)
+        tell_first_token(catalog)
         app = build_app(drainer, catalog, settings, routes=routes, watch=watch)
         _log_to_stderr()
         stack.enter_context(_calm_garbage_collection())
@@ -75,16 +74,6 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         server = _Server(_config(app, settings), watch)
         server.run(sockets=[listener])
     return 0 if server.started else 1
-
-
-def _tell_first_token(catalog: Catalog) -> None:
-    """Make a token where there never was one for managing; this is the one time it is shown."""
-    with catalog.transaction() as transaction:
-        tokens = transaction.tokens
-        if any(token.scope is TokenScope.MANAGE for token in tokens.all().values()):
-            return
-        _, token = tokens.make("first", TokenScope.MANAGE, time.time_ns() // 1_000_000)
-    print(f"Tallybook management token, shown this once: {token}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _log_to_stderr() -> None:

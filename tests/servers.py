@@ -21,6 +21,7 @@ class Server:
         self.data = data
         self._arguments = arguments
         self._port = port
+        self.token = ""  # of whoever made one for those who ask this server
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,8 +59,8 @@ class Server:
     def stop(self) -> None:
         """Ask it to end and insist that it ends well."""
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, errors
+        _, self.errors = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self.errors
 
     def kill(self) -> None:
         """End it as a power cut would, as far as a process can."""
@@ -85,6 +86,11 @@ def succeed(*arguments: object, data: Path | None = None) -> str:
     done = tallybook(*arguments, data=data)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def new_token(*arguments: object, data: Path) -> str:
+    """Make a token of that name and scope; return it as a header wants it."""
+    return f"Bearer {succeed('token', 'create', *arguments, data=data).strip()}"
 
 
 def document(experiment: str, *arguments: object, data: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ settings = ClientSettings(
     event_url="http://localhost/v1/events",
     datafile_url="http://localhost/datafiles/{sdk_key}.json",
     datafile_access_token="token",
+    event_token="token",
     default_decide_options=[DecideOption.INCLUDE_REASONS, "EXCLUDE_VARIABLES"],
     delivery=DeliverySettings(
         batch_size=10,
@@ -60,6 +61,7 @@ assert_type(
         event_url="http://localhost/v1/events",
         datafile_url="http://localhost/datafiles/{sdk_key}.json",
         datafile_access_token="token",
+        event_token="token",
         default_decide_options=(DecideOption.INCLUDE_REASONS,),
         delivery=DeliverySettings(gzip=None),
         polling=PollingSettings(),

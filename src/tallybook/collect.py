@@ -100,7 +100,15 @@ class Collector:
         self._lake = lake
         self._promoted = promoted
 
-    def accept(self, body: bytes, arrival: Arrival, done: Done, *, strict: bool = False) -> None:
+    def accept(
+        self,
+        body: bytes,
+        arrival: Arrival,
+        done: Done,
+        *,
+        strict: bool = False,
+        admit: Callable[[Sender], None] | None = None,
+    ) -> None:
         """Have a body kept; ``done`` is called on the log's thread once its bytes are safe.
 
         Args:
@@ -108,12 +116,15 @@ class Collector:
             arrival: When and from where it came; the address is shortened where the body says so.
             done: Given ``None`` when all is safe on disk, or why nothing was kept.
             strict: Refuse the whole body when any part of it is malformed.
+            admit: Raises whatever it likes for a sender who may not send.
 
         Raises:
             BatchError: The body is unusable, or in strict mode a part of it; nothing was kept.
             StorageError: The log takes nothing more (``BusyError``: for the moment).
         """
         sender = read_sender(body)
+        if admit is not None:
+            admit(sender)
         if strict:
             _refuse_irregular(read_batch(body))
         if sender.anonymize_ip and arrival.user_ip:

@@ -44,6 +44,7 @@ TAKEN: dict[str, frozenset[str]] = {
     "ClientSettings.event_url": NONE,
     "ClientSettings.datafile_url": NONE,
     "ClientSettings.datafile_access_token": SENDABLE | NONE,
+    "ClientSettings.event_token": frozenset({"hostile text", "text member", "long"}) | NONE,
     "ClientSettings.default_decide_options": frozenset({"empty list", "list", "tuple"}),
     "ClientSettings.delivery": NOTHING,
     "ClientSettings.polling": NOTHING,
@@ -122,6 +123,8 @@ def test_a_setting_given_as_a_keyword_is_taken_or_named_as_well(name: str) -> No
     )
     due = taken_by(ClientSettings, name, default[name])
     options = {} if name == "http" else {"http": Letterbox()}
+    if name == "event_token":
+        options["event_url"] = "http://server"
     found = taken(name, lambda value: Client(TEXT, **{**options, name: value}))
     assert found == due
 

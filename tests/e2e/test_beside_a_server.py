@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from servers import Server, counted, document, succeed
+from servers import Server, counted, document, new_token, succeed
 from tallybook import Client
 
 DEFINITION = """
@@ -25,8 +25,9 @@ flags:
 PATIENCE_S = 60
 
 
-def over_http(url: str) -> dict[str, Any]:
-    results = f"{url}/api/v1/experiments/checkout_test/results"
+def over_http(url: str, token: str) -> dict[str, Any]:
+    path = f"{url}/api/v1/experiments/checkout_test/results"
+    results = urllib.request.Request(path, headers={"Authorization": token})  # noqa: S310 - as below
     with urllib.request.urlopen(results) as answer:  # noqa: S310 - our own server
         return json.load(answer)
 
@@ -34,6 +35,7 @@ def over_http(url: str) -> dict[str, Any]:
 def test_what_was_acknowledged_is_counted_while_the_server_runs(tmp_path: Path) -> None:
     (tmp_path / "definition.yaml").write_text(DEFINITION)
     succeed("apply", tmp_path / "definition.yaml", data=tmp_path)
+    token = new_token("tests", "--scope", "read", data=tmp_path)
     with Server(tmp_path) as server, Client(sdk_key="shop-key", server_url=server.url) as client:
         assert client.wait_until_ready(10)
         for number in range(50):
@@ -42,8 +44,10 @@ def test_what_was_acknowledged_is_counted_while_the_server_runs(tmp_path: Path) 
             user.track_event("purchase")
         assert client.flush(30)
         end = time.monotonic() + PATIENCE_S
-        while sum(counted(over_http(server.url), "purchases").values()) < 50:
+        while sum(counted(over_http(server.url, token), "purchases").values()) < 50:
             assert time.monotonic() < end
             time.sleep(0.2)
         at_the_prompt = document("checkout_test", data=tmp_path)
-        assert counted(at_the_prompt, "purchases") == counted(over_http(server.url), "purchases")
+        assert counted(at_the_prompt, "purchases") == counted(
+            over_http(server.url, token), "purchases"
+        )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from servers import Server, counted, reached, succeed
+from servers import Server, counted, new_token, reached, succeed
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -32,7 +32,9 @@ COMMANDS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("data")
     succeed("apply", EXAMPLES / "definition.yaml", data=data)
+    token = new_token("tests", "--scope", "read", data=data)
     with Server(data) as running:
+        running.token = token
         yield running
 
 
@@ -41,7 +43,7 @@ class Results:
 
     def __init__(self, server: Server) -> None:
         url = f"{server.url}/api/v1/experiments/checkout_test/results"
-        document = urllib3.request("GET", url).json()
+        document = urllib3.request("GET", url, headers={"Authorization": server.token}).json()
         self.reach = reached(document)
         self.users = sum(self.reach.values())
         self.buyers = counted(document, "purchase_rate")

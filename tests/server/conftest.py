@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import httpx
 import pytest
 from litestar.types import ASGIApp
 
+from tallybook.catalog.access import Access, KeptToken, TokenScope, hash_of, new_token
 from tallybook.collect import Collector
 from tallybook.log.write_ahead import LogLimits, WriteAheadLog
 from tallybook.model.event import Received
@@ -69,6 +70,12 @@ class MemoryCatalog:
     tokens: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
     publications: int = 0
+    kept: dict[str, KeptToken] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()
+    access_error: Exception | None = None
+    readings: int = 0
+    used_ms: dict[str, int] = field(default_factory=dict)
 
     def latest_publication(self) -> int:
         if self.error:
@@ -83,6 +90,15 @@ class MemoryCatalog:
     def token_matches(self, sdk_key: str, token: str) -> bool:
         return self.tokens.get(sdk_key) == token
 
+    def access(self) -> Access:
+        self.readings += 1
+        if self.access_error:
+            raise self.access_error
+        return Access(dict(self.kept), self.closed, self.open)
+
+    def note_use(self, used_ms: Mapping[str, int]) -> None:
+        self.used_ms |= used_ms
+
 
 class House:
     """Everything a test of the server looks at."""
@@ -94,6 +110,7 @@ class House:
         self.limits = LogLimits(probe_every_s=0.01)
         self.now_ms = NOW_MS
         self.routes: Sequence[Any] = ()
+        self.bearer: str | None = None
         self._stack = ExitStack()
 
     def set(self, **settings: Any) -> None:
@@ -114,7 +131,19 @@ class House:
             )
         return self._app
 
+    def token(self, scope: TokenScope, account_id: str | None = None) -> str:
+        """Make a token."""
+        id_, token = new_token()
+        kept = KeptToken(id_, id_, scope, hash_of(token), self.now_ms, account_id=account_id)
+        self.catalog.kept[id_] = kept
+        return token
+
     def ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        """Ask, with the token that is set."""
+        if self.bearer is not None:
+            named = {"Authorization": f"Bearer {self.bearer}"}
+            parts["headers"] = {**named, **parts.get("headers", {})}
+
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, root_path=self.settings.root_path)
             async with httpx.AsyncClient(transport=transport, base_url="http://tally") as client:

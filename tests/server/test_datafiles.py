@@ -140,4 +140,17 @@ def test_what_nobody_foresaw_is_a_problem_without_details(house, capsys) -> None
     answer = get(house)
     assert answer.status_code == 500
     assert "a secret" not in answer.text
-    assert "a secret" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "a secret" not in said  # it may be one, or a visitor's id
+    assert "error=RuntimeError" in said
+    assert "conftest.py:" in said  # where it was raised
+
+
+def test_no_path_writes_a_line_of_its_own_into_the_log(house, capsys) -> None:
+    house.catalog.error = RuntimeError("surprise")
+    assert (
+        get(house, path="/datafiles/a%0d%0alevel=info%1b%5b31m%e2%80%a8b.json").status_code == 500
+    )
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.isprintable()
+    assert "/datafiles/a%0D%0Alevel%3Dinfo%1B%5B31m%E2%80%A8b.json" in said

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tallybook import publish
+from tallybook.catalog.access import TokenScope
 from tallybook.catalog.store import open_catalog
 from tallybook.collect import Collector
 from tallybook.lake.tables import Lake
@@ -40,6 +41,7 @@ def shop(house, tmp_path) -> Iterator[Any]:
         assert published is not None
         house.datafile = json.loads(published.body)
         house.routes = result_routes(lake, catalog)
+        house.bearer = house.token(TokenScope.READ)
         assert house.ask("GET", "/health/live").status_code == 200
         house.drainer = Drainer(Collector(house.drainer.collector.log, lake))
         yield house
@@ -95,6 +97,8 @@ def test_results_have_several_forms(shop, form: str, media_type: str) -> None:
         ("expected_split=control", "expected_split has 'control'"),
         ("baseline=nobody", "baseline 'nobody': "),
         ("segment_rule=first", "segment_rule: Invalid enum value 'first'"),
+        ("metric=%00", "metric: expected text without a zero character"),
+        ("segment=a&segment=b%00", "segment: expected text without a zero character"),
         ("format=pdf", "format: Invalid enum value 'pdf'"),
         ("segmnet=plan", "segmnet: no such parameter; expected one of metric, segment, "),
     ],

@@ -35,10 +35,10 @@ def connect(url_or_path: str) -> tuple[Engine, str]:
     try:
         if url.get_backend_name() == "sqlite":
             _make_directory(Path(url.database or ""))
-            engine = create_engine(url, connect_args={"timeout": _PATIENCE_S})
+            engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _PATIENCE_S})
             _speak_to_sqlite(engine)
         else:
-            engine = create_engine(url, pool_pre_ping=True)
+            engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
     except (ImportError, NoSuchModuleError) as error:
         raise ConfigError(f"catalog {_name(url)}: its driver is not installed ({error})") from None
     return engine, _name(url)
@@ -46,7 +46,7 @@ def connect(url_or_path: str) -> tuple[Engine, str]:
 
 def _make_directory(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it tells of visitors
     except OSError as error:
         raise StorageError(f"catalog {path}: its directory cannot be made: {error}") from None
 

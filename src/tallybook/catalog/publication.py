@@ -23,11 +23,15 @@ class PublishedDatafile:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentAccess:
-    """How clients reach an environment; ``token_hash`` is ``None`` when no token is needed."""
+    """How clients reach an environment; ``token_hash`` is ``None`` when no token is needed.
+
+    ``event_token`` says that events need one too.
+    """
 
     key: str
     sdk_key: str
     token_hash: str | None = None
+    event_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

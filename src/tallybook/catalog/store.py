@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,8 @@ from typing import Self
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from tallybook.catalog import tokens
+from tallybook.catalog.access import Access
 from tallybook.catalog.database import connect, exclusive, one_line_errors
 from tallybook.catalog.publication import PublishedDatafile
 from tallybook.catalog.registered import metric, primary_first, registered
@@ -133,6 +135,16 @@ class Catalog:
         with self._reading() as session:
             kept = session.scalar(query)
         return kept is not None and hmac.compare_digest(kept, token_hash(token))
+
+    def access(self) -> Access:
+        """The tokens that hold, and which accounts ask for one with their events."""
+        with self._reading() as session:
+            return tokens.access(session)
+
+    def note_use(self, used_ms: Mapping[str, int]) -> None:
+        """Keep when tokens were last used, by id, in milliseconds since the epoch."""
+        with self.transaction() as transaction:
+            transaction.tokens.note_use(used_ms)
 
     def attribute_keys(self) -> tuple[str, ...]:
         """Every attribute ever defined or imported, in any project, sorted."""

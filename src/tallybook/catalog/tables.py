@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, Integer, LargeBinary
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    false,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
@@ -47,6 +55,7 @@ class EnvironmentRow(Row):
     present: Mapped[bool]
     sdk_key: Mapped[str] = mapped_column(unique=True)
     token_hash: Mapped[str | None]
+    event_token: Mapped[bool] = mapped_column(server_default=false())
 
 
 class IdRow(Row):
@@ -164,3 +173,24 @@ class EventKeyRow(Row):
     project_key: Mapped[str] = mapped_column(primary_key=True)
     environment_key: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
+
+
+class TokenRow(Row):
+    """A token, of which only a hash is kept; one for events belongs to an environment."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_key", "environment_key"], ["environments.project_key", "environments.key"]
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    scope: Mapped[str]
+    hash: Mapped[str]
+    project_key: Mapped[str | None]
+    environment_key: Mapped[str | None]
+    created_ms: Mapped[int]
+    used_ms: Mapped[int | None]
+    revoked_ms: Mapped[int | None]

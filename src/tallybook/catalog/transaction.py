@@ -34,6 +34,7 @@ from tallybook.catalog.tables import (
     ProjectRow,
     PublicationRow,
 )
+from tallybook.catalog.tokens import Tokens
 
 
 class CatalogTransaction:
@@ -41,6 +42,7 @@ class CatalogTransaction:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.tokens = Tokens(session)
 
     def account_id(self) -> str | None:
         """This installation's own account id, once it has one."""
@@ -84,7 +86,9 @@ class CatalogTransaction:
             EnvironmentRow.project_key == project, EnvironmentRow.present
         )
         rows = self._session.scalars(query.order_by(EnvironmentRow.position))
-        return {r.key: EnvironmentAccess(r.key, r.sdk_key, r.token_hash) for r in rows}
+        return {
+            r.key: EnvironmentAccess(r.key, r.sdk_key, r.token_hash, r.event_token) for r in rows
+        }
 
     def sdk_key_owner(self, sdk_key: str) -> tuple[str, str] | None:
         """Project and environment that have ``sdk_key``."""
@@ -209,6 +213,7 @@ class CatalogTransaction:
             self._session.add(row)
         row.position, row.present = position, True
         row.sdk_key, row.token_hash = access.sdk_key, access.token_hash
+        row.event_token = access.event_token
         self._session.flush()
 
     def _keep_revision(self, number: int, project: str, revision: EnvironmentRevision) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("cyclopts", "deltalake", "duckdb", "litestar", "sqlalchemy")
+NEEDED = ("argon2", "cyclopts", "deltalake", "duckdb", "litestar", "sqlalchemy")
 
 
 def main() -> None:

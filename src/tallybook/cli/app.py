@@ -22,9 +22,21 @@ COMMANDS: Final[Mapping[str, str]] = {
     "tallybook.cli.results:results": "Show an experiment's results.",
     "tallybook.cli.results:why": "Show what counted of a visitor, and why the rest did not.",
     "tallybook.cli.results:sql": "Show the query behind an experiment's results.",
+    "tallybook.cli.tokens:create": "Make a token, shown this once.",
+    "tallybook.cli.tokens:list_": "List tokens.",
+    "tallybook.cli.tokens:revoke": "Have a token hold no more, within a second.",
     "tallybook.cli.demo:demo": "Send traffic with a known truth and show the results beside it.",
 }
-IMPORTING: Final = ("tallybook.cli.definition:datafile", "tallybook.cli.data:events")
+GROUPS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "import": (
+        "Bring in a datafile or raw events made elsewhere.",
+        ("tallybook.cli.definition:datafile", "tallybook.cli.data:events"),
+    ),
+    "token": (
+        "Who may manage, read results, or send events.",
+        tuple(f"tallybook.cli.tokens:{name}" for name in ("create", "list_", "revoke")),
+    ),
+}
 DONE, FAILED, WRONGLY_ASKED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -38,11 +50,13 @@ def build_app() -> App:
         default_parameter=Parameter(negative=()),
         result_action="return_value",
     )
-    bring_in = App(name="import", help="Bring in a datafile or raw events made elsewhere.")
-    app.command(bring_in)
+    parents: dict[str, App] = {}
+    for name, (about, members) in GROUPS.items():
+        group = App(name=name, help=about)
+        app.command(group)
+        parents |= dict.fromkeys(members, group)
     for path, summary in COMMANDS.items():
-        parent = bring_in if path in IMPORTING else app
-        parent.command(path, help=summary)
+        parents.get(path, app).command(path, help=summary)
     return app
 
 

@@ -31,7 +31,7 @@ def events(directory: Path, *, data: DataOption = None) -> None:
         Data directory; made when it is not there.
     """
     kept = place(data, os.environ)
-    kept.data.mkdir(parents=True, exist_ok=True)
+    kept.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # it tells of visitors
     promoted = open_catalog(kept.catalog_url).attribute_keys()
     with progress_bar() as bar:
         task = bar.add_task("importing", total=None)

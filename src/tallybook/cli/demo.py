@@ -17,6 +17,7 @@ from cyclopts.validators import Number as Bounds
 from rich.progress import Progress, TaskID
 
 from tallybook import analyse, publish
+from tallybook.catalog.access import TokenScope
 from tallybook.catalog.store import open_catalog
 from tallybook.cli.data import progress_bar
 from tallybook.cli.stores import open_stores
@@ -92,6 +93,8 @@ def _run(data: Path, visitors: int) -> tuple[Report, dict[str, Tally]]:
     start_ms = (now_ms // DAY_MS - DAYS) * DAY_MS  # from midnight: whole days give the same looks
     with open_catalog(place(data, {}).catalog_url) as catalog:
         publish.apply(catalog, read_definition(DEFINITION), now_ms=start_ms)
+        with catalog.transaction() as transaction:  # or the server would show one that nobody needs
+            transaction.tokens.make("demo", TokenScope.MANAGE, now_ms)
     scenario = Scenario("checkout", TRUTH, visitors=visitors, days=DAYS, start_ms=start_ms)
     with _server(data) as url, progress_bar() as bar:
         task = bar.add_task("sending traffic", total=visitors)

@@ -44,6 +44,16 @@ class Addresses(Struct, frozen=True):
             return f"{self.server_url.rstrip('/')}/v1/events"
         return _OPTIMIZELY_EVENTS.get(region.upper(), _OPTIMIZELY_EVENTS["US"])
 
+    def for_event_token(self) -> str:
+        """Where events go that show a token.
+
+        Raises:
+            ConfigError: Nobody said where, and no region's own address takes one.
+        """
+        if not (self.event_url or self.server_url):
+            raise ConfigError("event_token: expected a server_url or an event_url beside it")
+        return self.for_events(region="")
+
     def for_datafile(self, sdk_key: str | None, *, is_secure: bool) -> str | None:
         """Where the datafile is polled, or ``None`` when nobody said."""
         if sdk_key is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from tallybook.client.addresses import Addresses
 from tallybook.client.revision import Revisions
 from tallybook.client.services import Services
 from tallybook.client.settings import ClientSettings, journal_place
@@ -14,12 +15,20 @@ from tallybook.deliver.outbox import Outbox
 from tallybook.deliver.poller import Poller
 
 
-def outbox_for(settings: ClientSettings, server_url: str | None) -> Outbox:
-    """The outbox of a client; it starts working with its first event."""
+def outbox_for(settings: ClientSettings, addresses: Addresses) -> Outbox:
+    """The outbox of a client; it starts working with its first event.
+
+    Raises:
+        ConfigError: There is a token for events, and no address it could be for.
+    """
     delivery = settings.delivery
     if delivery.gzip is None:
-        delivery = replace(delivery, gzip=bool(server_url) and settings.event_url is None)
+        delivery = replace(delivery, gzip=bool(addresses.server_url) and settings.event_url is None)
     http = settings.http or KeepAliveHttp(delivery.request_timeout_s)
+    if settings.event_token is not None:
+        from tallybook.deliver.authorized import AuthorizedHttp  # noqa: PLC0415 - for its users only
+
+        http = AuthorizedHttp(http, addresses.for_event_token(), settings.event_token)
     return Outbox(delivery, http, surroundings=settings.surroundings, place=journal_place(settings))
 
 

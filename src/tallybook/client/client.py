@@ -91,7 +91,7 @@ class Client(CallsByUserId):
         )
         if datafile is not None:
             self._revisions.install(datafile)
-        self._outbox = outbox_for(settings, addresses.server_url)
+        self._outbox = outbox_for(settings, addresses)
         self._outbox.announce_to(log_event_teller(self.notifications))
         self._services = Services(settings, self._revisions, self._diagnostics)
         self._calls = Calls(

@@ -9,7 +9,7 @@ from typing import Any
 from tallybook.client.revision import RevisionSource
 from tallybook.client.segments import SegmentService
 from tallybook.deliver.odp_address import OdpAddress
-from tallybook.deliver.odp_events import OdpEvent, OdpEvents
+from tallybook.deliver.odp_events import OdpEvent, OdpEvents, OdpFlaw
 from tallybook.model.customer_data import CustomerDataSource, customer_data_of
 from tallybook.model.text import excerpt
 
@@ -57,7 +57,9 @@ class CustomerData:
         event = OdpEvent(action, identifiers, named, known)
         flaw = self.events.send(event, OdpAddress(source.host, source.api_key))
         if flaw is not None:
-            found = excerpt(getattr(event, flaw.value))
+            value = getattr(event, flaw.value)
+            is_plain = flaw in (OdpFlaw.ACTION, OdpFlaw.TYPE)  # the others tell of the user
+            found = excerpt(value) if is_plain else type(value).__name__
             message = "send_odp_event: not sent, for its %s cannot be: found %s."
             self._logger.error(message, flaw.value, found)
 

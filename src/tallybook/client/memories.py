@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from tallybook.client.diagnostics import Diagnostics
 from tallybook.deliver.process import tell_of_forks
 from tallybook.model.memory import NO_MEMORY, Memory, Profile
-from tallybook.model.text import excerpt, is_text, plain
+from tallybook.model.text import is_text, plain
 
 _USER_ID: Final = "user_id"
 _BUCKETS: Final = "experiment_bucket_map"
@@ -97,8 +97,7 @@ class Memories:
             user_id = recollection.kept.get(_USER_ID, recollection.user_id)
             self._service.save({_USER_ID: user_id, _BUCKETS: buckets})
         except Exception as error:  # noqa: BLE001 - somebody else's code; deciding goes on
-            who = excerpt(recollection.user_id)
-            self._logger.warning("The user profile of %s is not saved: %s", who, error)
+            self._logger.warning("A user profile is not saved: %s", error)
 
     def _look_up(
         self, service: UserProfileService, user_id: str
@@ -108,8 +107,7 @@ class Memories:
             kept = _usable(service.lookup(user_id))
             return kept, _stored(kept.get(_BUCKETS) or {})
         except Exception:
-            message = "The user profile of %s cannot be looked up."
-            self._logger.exception(message, excerpt(user_id))
+            self._logger.exception("A user profile cannot be looked up.")
             return {}, {}
 
 

@@ -120,8 +120,8 @@ class Recorder:
                 return [item for draft in drafts for item in self._write([draft])]
             self.refuse(Refusal.INVALID_ARGUMENT)
             name = type(error).__name__
-            message = "An event cannot be written and is not sent: %s: %s"
-            self._outbox.log.say(logging.ERROR, "write", message, name, error)
+            message = "An event cannot be written and is not sent: %s"  # which may quote the event
+            self._outbox.log.say(logging.ERROR, "write", message, name)
             return [b""]
 
     def _write_all(self, drafts: Sequence[Item]) -> list[bytes]:

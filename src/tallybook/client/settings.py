@@ -23,6 +23,7 @@ from tallybook.model.text import is_text, plain
 CLIENT_NAME: Final = "tallybook-python"
 CLIENT_VERSION: Final = "0.1.0"
 USUAL_PLACE: Final = f"${VARIABLE}"  # in a directory's place
+_SECRET: Final = ("datafile_access_token", "event_token")
 
 
 def now_ms() -> int:
@@ -42,6 +43,8 @@ class ClientSettings(Struct, frozen=True):
         event_url: Where events go, whatever ``server_url`` and the project's region say.
         datafile_url: Where the datafile is polled; ``{sdk_key}`` in it is filled in.
         datafile_access_token: Sent as a bearer token with each poll.
+        event_token: Sent as a bearer token with events, to ``event_url`` or ``server_url``; kept in
+            no journal.
         default_decide_options: Options every decide call has, besides its own.
         delivery: Batching, retrying, bounds.
         polling: How often the datafile is asked for.
@@ -66,6 +69,7 @@ class ClientSettings(Struct, frozen=True):
     event_url: str | None = None
     datafile_url: str | None = None
     datafile_access_token: str | None = None
+    event_token: str | None = None
     default_decide_options: Sequence[str] = ()
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     polling: PollingSettings = field(default_factory=PollingSettings)
@@ -80,6 +84,12 @@ class ClientSettings(Struct, frozen=True):
     error_handler: ErrorHandler | None = None
     cmab: CmabSettings | None = field(default_factory=CmabSettings)
     odp: OdpSettings = field(default_factory=OdpSettings)
+
+    def __repr__(self) -> str:
+        """As a call that would make it; tokens are not shown."""
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        shown = (f"{n}={'...' if v and n in _SECRET else repr(v)}" for n, v in values)
+        return f"ClientSettings({', '.join(shown)})"
 
     def __post_init__(self) -> None:
         Addresses(None, self.event_url, self.datafile_url)  # raises for what is no address
@@ -128,6 +138,11 @@ def _is_text(value: object) -> bool:
     return is_text(value) and plain(value).encode() is not None  # a lone surrogate raises
 
 
+def _is_token(value: object) -> bool:
+    text = plain(value) if is_text(value) else ""
+    return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
 def _is_path(value: object) -> bool:
     path = os.fspath(value)  # type: ignore[call-overload]  # raises for what is none
     return _is_text(path) and plain(path) != "" and "\0" not in plain(path)
@@ -143,6 +158,10 @@ def _keeps_profiles(value: object) -> bool:
 
 _CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "datafile_access_token": (lambda value: value is None or _is_text(value), "a string"),
+    "event_token": (
+        lambda value: value is None or _is_token(value),
+        "a string of printable ASCII without spaces",
+    ),
     "default_decide_options": (_are_options, "a list of decide options"),
     "delivery": (lambda value: isinstance(value, DeliverySettings), "DeliverySettings"),
     "polling": (lambda value: isinstance(value, PollingSettings), "PollingSettings"),
@@ -169,6 +188,7 @@ class ClientOptions(TypedDict, total=False):
     event_url: str | None
     datafile_url: str | None
     datafile_access_token: str | None
+    event_token: str | None
     default_decide_options: Sequence[str]
     delivery: DeliverySettings
     polling: PollingSettings

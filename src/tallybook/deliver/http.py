@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
+from tallybook.deliver.quiet_log import in_words
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -53,7 +54,7 @@ class KeepAliveHttp:
                 way = self._ways[url] = Way(url, self._timeout_s)
             return ask(way)
         except FAILURES as error:
-            return Reply(NO_ANSWER, text=f"{type(error).__name__}: {error}")
+            return Reply(NO_ANSWER, text=in_words(error))
 
     def _told(self, answer: Answer) -> Reply:
         if _is_good(answer.status):

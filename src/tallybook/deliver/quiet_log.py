@@ -51,3 +51,10 @@ def without_login(url: str) -> str:
 
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def in_words(error: Exception) -> str:
+    """What kept a request from being sent, fit for a log."""
+    if str(error).startswith("Invalid header value"):  # and then it is shown: a token may be in it
+        return f"{type(error).__name__}: a header has characters that cannot be sent"
+    return f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from tallybook.deliver.answer import OK, backoff_s
 from tallybook.deliver.process import end_thread
-from tallybook.deliver.quiet_log import QuietLog, without_login
+from tallybook.deliver.quiet_log import QuietLog, in_words, without_login
 from tallybook.deliver.settings import PollingSettings, Surroundings
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class RevisionStream:
                 response.close()
         except (*FAILURES, AttributeError) as error:
             # The last one is how a connection breaks that another thread cut.
-            return f"{type(error).__name__}: {error}"
+            return in_words(error)
 
     def _read(self, response: BaseHTTPResponse, stop: threading.Event) -> str:
         if response.status != OK:

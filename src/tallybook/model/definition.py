@@ -36,11 +36,15 @@ class RuleStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DefinedEnvironment:
-    """A place where flags are served; ``sdk_key`` is ``None`` when one is to be generated."""
+    """A place where flags are served; ``sdk_key`` is ``None`` when one is to be generated.
+
+    ``access_token`` says that its datafile needs a token, ``event_token`` that its events do.
+    """
 
     key: str
     sdk_key: str | None = None
     access_token: bool = False
+    event_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tallybook.client.arguments import is_dict, is_user
+from tallybook.client.arguments import is_dict, is_user, shown
 from tallybook.client.by_user_id import CallsByUserId
 from tallybook.client.diagnostics import Diagnostics
 from tallybook.client.memories import UserProfileService
@@ -195,7 +195,7 @@ class Optimizely(CallsByUserId):
             self._calls.logger.error(message, excerpt(action))
         elif not is_dict(identifiers) or not dict.__len__(identifiers):
             message = "send_odp_event: identifiers must be a dict, not empty, not %s."
-            self._calls.logger.error(message, excerpt(identifiers))
+            self._calls.logger.error(message, shown(identifiers))
         elif self._config_for("send_odp_event") is not None:
             kind = type if is_text(type) and plain(type) else OdpManagerConfig.EVENT_TYPE
             known = data if is_dict(data) else {}

@@ -104,7 +104,7 @@ class UserProfileTracker:
                 self.user_profile = UserProfile(**found)
         except Exception as error:
             reasons.append(str(error))
-            self.logger.exception("The user profile of %r cannot be looked up.", self.user_id)
+            self.logger.exception("A user profile cannot be looked up.")
             if error_handler is not None:
                 error_handler.handle_error(error)
             return
@@ -125,7 +125,7 @@ class UserProfileTracker:
         try:
             self.user_profile_service.save(vars(self.user_profile))
         except Exception as error:  # noqa: BLE001 - somebody else's code
-            self.logger.warning("The user profile of %r is not saved: %s", self.user_id, error)
+            self.logger.warning("A user profile is not saved: %s", error)
             if error_handler is not None:
                 error_handler.handle_error(error)
             return

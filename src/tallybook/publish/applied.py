@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tallybook.catalog.access import TokenScope
 from tallybook.catalog.publication import (
     EnvironmentAccess,
     EnvironmentRevision,
@@ -30,15 +31,16 @@ from tallybook.wire.definition import read_definition, write_definition
 class Applied:
     """What applying a definition did.
 
-    ``access_tokens`` are those just made, by environment: only their hashes are kept, so this is
-    the one time they can be shown. ``sdk_keys`` are all, by environment.
+    ``access_tokens`` and ``event_tokens`` are those just made, by environment: only their hashes
+    are kept, so this is the one time they can be shown. ``sdk_keys`` are all, by environment.
     """
 
     plan: Plan
     revision: str
     published: bool
     sdk_keys: Mapping[str, str]
-    access_tokens: Mapping[str, str] = field(default_factory=dict)
+    access_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    event_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -46,9 +48,13 @@ class Applied:
         lines = [*self.plan.lines()]
         lines.append(f"revision {self.revision} {'published' if self.published else 'stays'}")
         lines += [f"  SDK key of {key}: {sdk_key}" for key, sdk_key in self.sdk_keys.items()]
+        made = [
+            *(("access", key, token) for key, token in self.access_tokens.items()),
+            *(("event", key, token) for key, token in self.event_tokens.items()),
+        ]
         lines += [
-            f"  access token of {key}: {token} (shown this once; only its hash is kept)"
-            for key, token in self.access_tokens.items()
+            f"  {kind} token of {key}: {token} (shown this once; only its hash is kept)"
+            for kind, key, token in made
         ]
         return "\n".join(lines)
 
@@ -91,12 +97,14 @@ def apply(catalog: Catalog, definition: Definition, now_ms: int) -> Applied:
         publication = _publication(transaction, definition, accesses)
         publication = replace(publication, definition=text, at_ms=now_ms)
         transaction.record(publication)
+        event_tokens = _event_tokens(transaction, definition, now_ms)
     return Applied(
         planned,
         publication.revision,
         published=True,
         sdk_keys={access.key: access.sdk_key for access in accesses},
         access_tokens=tokens,
+        event_tokens=event_tokens,
     )
 
 
@@ -175,8 +183,26 @@ def _accesses(
                 tokens[environment.key] = secrets.token_urlsafe(32)
                 hashed = token_hash(tokens[environment.key])
         sdk_key = environment.sdk_key or kept or new_sdk_key()
-        accesses.append(EnvironmentAccess(environment.key, sdk_key, hashed))
+        accesses.append(
+            EnvironmentAccess(environment.key, sdk_key, hashed, environment.event_token)
+        )
     return accesses, tokens
+
+
+def _event_tokens(
+    transaction: CatalogTransaction, definition: Definition, now_ms: int
+) -> dict[str, str]:
+    """A token for each environment whose events need one, where there is none yet."""
+    held = {
+        token.environment
+        for token in transaction.tokens.all().values()
+        if token.project == definition.project and token.revoked_ms is None
+    }
+    made = {}
+    for key in [e.key for e in definition.environments if e.event_token and e.key not in held]:
+        place = (definition.project, key)
+        _, made[key] = transaction.tokens.make("/".join(place), TokenScope.EVENTS, now_ms, place)
+    return made
 
 
 def _next_revision(transaction: CatalogTransaction, project: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tallybook.catalog.publication import (
@@ -134,7 +134,9 @@ def _access(
             f"datafile: its SDK key `{sdk_key}` belongs to {'/'.join(owner)}, not to "
             f"{project}/{key}; name that project and environment, or remove it there first"
         )
-    return EnvironmentAccess(key, sdk_key, before.token_hash if before else None)
+    if before is None:
+        return EnvironmentAccess(key, sdk_key)
+    return replace(before, sdk_key=sdk_key)
 
 
 def _check_revision(

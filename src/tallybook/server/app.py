@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, ControllerRouterHandler, HTTPScope, Receive, Scope, Send
 
 import tallybook
+from tallybook.server.access import AccessCatalog, AccessWatch
 from tallybook.server.announcements import AnnouncementsEndpoint
+from tallybook.server.auth import Authenticator, guard_with
 from tallybook.server.datafiles import DatafileCatalog, DatafilesEndpoint
 from tallybook.server.drainer import Drainer
 from tallybook.server.events import EventsEndpoint
@@ -26,11 +29,16 @@ from tallybook.server.watch import watch_routes
 
 EVENTS_PATH: Final = "/v1/events"
 SCHEMA_PATH: Final = "/api/schema"
+_SECURITY: Final = "token"
+
+
+class ServedCatalog(DatafileCatalog, AccessCatalog, Protocol):
+    """What the application asks of a catalog."""
 
 
 def build_app(
     drainer: Drainer,
-    catalog: DatafileCatalog,
+    catalog: ServedCatalog,
     settings: ServerSettings,
     *,
     routes: Sequence[ControllerRouterHandler] = (),
@@ -39,20 +47,29 @@ def build_app(
 ) -> ASGIApp:
     """The application over the drainer's collector and a catalog; ``routes`` join the router.
 
+    Whatever is among ``routes`` needs a token: what nobody thought of is closed.
     Whoever stops the server ends ``watch``, or those who listen for revisions hold it up.
     """
-    events = EventsEndpoint(drainer.collector, settings, clock_ms)
+    authenticator = Authenticator(AccessWatch(catalog, clock_ms, time.monotonic))
+    events = EventsEndpoint(drainer.collector, settings, clock_ms, authenticator)
     datafiles = DatafilesEndpoint(catalog, settings, clock_ms)
     watch = watch or RevisionWatch(catalog, settings.announce_every_s)
     announcements = AnnouncementsEndpoint(datafiles, watch, settings)
     router = Litestar(
-        route_handlers=[*watch_routes(events, drainer, watch), *routes],
+        route_handlers=[
+            *watch_routes(events, drainer, watch),
+            Router("/", route_handlers=routes, guards=[guard_with(authenticator)]),
+        ],
         exception_handlers={Exception: _answer},
         openapi_config=OpenAPIConfig(
             title="Tallybook",
             version=getattr(tallybook, "__version__", "0"),
             path=SCHEMA_PATH,
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            components=Components(
+                security_schemes={_SECURITY: SecurityScheme(type="http", scheme="bearer")}
+            ),
+            security=[{_SECURITY: []}],
         ),
         logging_config=None,
     )

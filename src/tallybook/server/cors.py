@@ -25,7 +25,8 @@ class Cors:
         """``origins`` are scheme, host and port as browsers send them, or ``*`` for all.
 
         ``credentials`` answers requests that are made with them, as beacons always are: browsers
-        refuse ``*`` for those, so the origin is named. Only for what reads no credentials.
+        refuse ``*`` for those, so the origin is named. Only for what reads none that
+        browsers add by themselves.
         """
         self._origins = frozenset(origin.rstrip("/").encode() for origin in origins)
         self._exposed = [(b"access-control-expose-headers", exposed.encode())] if exposed else []

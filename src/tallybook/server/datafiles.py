@@ -134,7 +134,9 @@ class DatafilesEndpoint:
         Raises:
             ProblemError: There is none, or it is not for whoever asked.
         """
-        datafile = await asyncio.to_thread(self._catalog.datafile, sdk_key)
+        datafile = None
+        if "\0" not in sdk_key:  # which PostgreSQL takes for a fault, not for a name
+            datafile = await asyncio.to_thread(self._catalog.datafile, sdk_key)
         if datafile is None:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND,

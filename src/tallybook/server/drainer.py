@@ -12,6 +12,7 @@ import structlog
 
 from tallybook.collect import Collector, Drained
 from tallybook.errors import TallybookError
+from tallybook.server.problems import where
 
 _LONGEST_PAUSE_S: Final = 30.0
 
@@ -60,7 +61,9 @@ class Drainer:
             self.drain()
 
     def _note(self, error: Exception) -> None:
-        fault = str(error) if isinstance(error, TallybookError) else repr(error)
+        # What nobody foresaw may quote a visitor's id.
+        is_known = isinstance(error, TallybookError)
+        fault = str(error) if is_known else f"{type(error).__name__} at {where(error)}"
         if fault != self.fault:
             _log.error("drain failed; events wait in the log", reason=fault)
         self.fault = fault

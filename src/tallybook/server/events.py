@@ -13,24 +13,30 @@ from tallybook.collect import Collector
 from tallybook.model.event import Arrival
 from tallybook.server.acknowledgements import Acknowledgements
 from tallybook.server.asgi import headers_of, not_allowed, respond, respond_problem, text
+from tallybook.server.auth import Authenticator
 from tallybook.server.bodies import BodyReader, DisconnectedError
 from tallybook.server.cors import Cors
 from tallybook.server.problems import ProblemError, problem_of
 from tallybook.server.settings import ServerSettings
 
-REQUEST_HEADERS: Final = "Content-Type, Content-Encoding, X-Optimizely-Strict"
+REQUEST_HEADERS: Final = "Authorization, Content-Type, Content-Encoding, X-Optimizely-Strict"
 
 
 class EventsEndpoint:
     """Answers in bare ASGI; ``answers`` counts responses by status, ``refused`` by cause."""
 
     def __init__(
-        self, collector: Collector, settings: ServerSettings, clock_ms: Callable[[], int]
+        self,
+        collector: Collector,
+        settings: ServerSettings,
+        clock_ms: Callable[[], int],
+        authenticator: Authenticator,
     ) -> None:
         self.answers: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
         self._collector = collector
         self._clock_ms = clock_ms
+        self._authenticator = authenticator
         self._acknowledgements = Acknowledgements()
         self._bodies = BodyReader(
             settings.max_body_bytes, settings.max_reading_bytes, settings.body_timeout_s
@@ -67,6 +73,7 @@ class EventsEndpoint:
             raise not_allowed("POST", "OPTIONS")
         strict = _is_strict(headers.get(b"x-optimizely-strict"))
         body = await self._bodies.read(headers, receive)
+        admit = await self._authenticator.admission(text(headers.get(b"authorization")))
         client = scope["client"]
         arrival = Arrival(
             self._clock_ms(),
@@ -75,7 +82,7 @@ class EventsEndpoint:
             text(headers.get(b"referer")),
         )
         await self._acknowledgements.kept(
-            lambda done: self._collector.accept(body, arrival, done, strict=strict)
+            lambda done: self._collector.accept(body, arrival, done, strict=strict, admit=admit)
         )
 
 

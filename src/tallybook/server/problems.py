@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -23,6 +26,7 @@ from tallybook.log.write_ahead import BusyError
 _log = structlog.get_logger("tallybook.server")
 
 PROBLEM_TYPE: Final = "application/problem+json"
+_FRAMES: Final = 4  # of a traceback that are logged
 _BUSY_RETRY_S: Final = 1
 _STORAGE_RETRY_S: Final = 5
 
@@ -71,10 +75,20 @@ def problem_of(error: Exception, path: str) -> ProblemError:
     """The answer to an error raised while ``path`` was served; one nobody foresaw is logged."""
     problem = _known(error)
     if problem is None:
-        _log.error("request failed", path=path, error=repr(error))
+        kind = type(error).__name__
+        _log.error("request failed", path=quote(path), error=kind, where=where(error))
         detail = "something went wrong here; the server's log says what"
         return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail, cause="internal")
     return problem
+
+
+def where(error: Exception) -> str:
+    """Where in the code an error was raised, innermost last.
+
+    Its message stays out of logs: what nobody foresaw may quote a visitor's id or a token.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
 
 
 def _known(error: Exception) -> ProblemError | None:

@@ -95,6 +95,8 @@ def _check_names(request: Request[object, object, State]) -> None:
             raise ConfigError(f"{name}: no such parameter; expected one of {known}")
         if name in _SINGLE and len(asked.getall(name)) > 1:
             raise ConfigError(f"{name}: given more than once; expected one value")
+        if any("\0" in value for value in asked.getall(name)):
+            raise ConfigError(f"{name}: expected text without a zero character")
 
 
 @contextmanager

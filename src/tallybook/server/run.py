@@ -23,6 +23,7 @@ from tallybook.log.directory import refusing
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.server.app import build_app
 from tallybook.server.drainer import Drainer
+from tallybook.server.first_token import tell_first_token
 from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
 
@@ -53,7 +54,8 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
     """
     with contextlib.ExitStack() as stack:
         with refusing(f"{settings.data_dir}: cannot create the data directory"):
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            # It tells of visitors, so it is nobody else's; one that is there stays as it is.
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = stack.enter_context(WriteAheadLog(settings.log_dir))
         listener = stack.enter_context(_bind(settings))
         lake = Lake(settings.lake)
@@ -63,6 +65,7 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         )
         watch = RevisionWatch(catalog, settings.announce_every_s)
         routes = make_routes(lake, catalog)
+        tell_first_token(catalog)
         app = build_app(drainer, catalog, settings, routes=routes, watch=watch)
         _log_to_stderr()
         stack.enter_context(_calm_garbage_collection())

@@ -79,8 +79,21 @@ def _environments(shape: ProjectShape) -> tuple[DefinedEnvironment, ...]:
         path = join("environments", checked_key(key, join("environments", key)))
         own = fitted(EnvironmentShape, value, path)
         _check_sdk_key(own.sdk_key, join(path, "sdk_key"), owner, key)
-        environments.append(DefinedEnvironment(key, own.sdk_key, own.access_token))
+        environments.append(DefinedEnvironment(key, own.sdk_key, own.access_token, own.event_token))
+    _check_event_tokens(environments)
     return tuple(environments)
+
+
+def _check_event_tokens(environments: Sequence[DefinedEnvironment]) -> None:
+    asking = [environment.key for environment in environments if environment.event_token]
+    for environment in environments if asking else ():
+        if not environment.event_token:
+            path = join(join("environments", environment.key), "event_token")
+            raise DefinitionError(
+                path,
+                f"is not true, but that of `{asking[0]}` is; events do not say which environment "
+                "they come from, so all of a project's ask for a token or none does",
+            )
 
 
 def _check_sdk_key(sdk_key: str | None, path: str, owner: dict[str, str], key: str) -> None:

@@ -52,6 +52,7 @@ class EnvironmentShape(Struct, kw_only=True, forbid_unknown_fields=True):
 
     sdk_key: str | None = None
     access_token: bool = False
+    event_token: bool = False
 
 
 class MetricShape(Struct, kw_only=True, forbid_unknown_fields=True):

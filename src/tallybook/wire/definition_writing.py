@@ -55,7 +55,11 @@ def _present(**fields: object) -> Values:
 
 
 def _environment(environment: DefinedEnvironment) -> Values:
-    return _present(sdk_key=environment.sdk_key, access_token=environment.access_token or None)
+    return _present(
+        sdk_key=environment.sdk_key,
+        access_token=environment.access_token or None,
+        event_token=environment.event_token or None,
+    )
 
 
 def _shares(shares: tuple[Share, ...]) -> Mapping[str, str]:

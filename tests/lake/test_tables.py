@@ -279,6 +279,22 @@ def test_a_commit_is_forced_to_the_disk_file_by_file(
         assert f"{lake.uri}/{table}" in forced
 
 
+@pytest.mark.parametrize("kept", [b"", None])
+def test_a_commit_that_a_power_cut_took_the_rows_of_is_no_commit(
+    lake: Lake, kept: bytes | None
+) -> None:
+    lake.commit([decided()], app_id="log", number=1)
+    (file,) = map(Path, lake.files("decisions"))
+    whole = file.read_bytes()
+    file.unlink()
+    if kept is not None:
+        file.write_bytes(kept)
+    with pytest.raises(StorageError, match=f"{file}: expected {len(whole)} bytes, found 0"):
+        lake.commit([decided()], app_id="log", number=1)
+    file.write_bytes(whole)
+    assert lake.commit([decided()], app_id="log", number=1).repeated == ("decisions",)
+
+
 def test_a_version_that_was_tidied_away_meanwhile_needs_no_forcing(lake: Lake) -> None:
     lake.commit([decided()], app_id="log", number=1)
     Path(lake.files("decisions")[0]).unlink()

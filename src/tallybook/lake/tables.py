@@ -27,7 +27,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from tallybook.errors import ConfigError, StorageError
 from tallybook.lake.columns import PARTITION, SCHEMAS, SQL_TYPES, TABLES, promotable
-from tallybook.lake.durable import local_path, make_durable
+from tallybook.lake.durable import local_path, make_durable, refuse_cut_short
 from tallybook.lake.rows import ROWS
 from tallybook.model.event import Received
 
@@ -143,6 +143,7 @@ class Lake:
         table = self._open(name) or self._create(name)
         known = table.transaction_version(transaction.app_id)
         if known is not None and known >= transaction.version:
+            self._refuse_cut_short(name, table)
             self._make_durable(name, range(table.version(), table.version() + 1))
             return None
         rows: pa.Table = ROWS[name](batches, promotable(promoted, _names(table)))
@@ -181,6 +182,15 @@ class Lake:
             return
         for version in versions:
             make_durable(path, version)
+
+    def _refuse_cut_short(self, name: str, table: DeltaTable) -> None:
+        # Whoever commits again was stopped before, and removes what it commits from next.
+        path = local_path(self._table_uri(name))
+        if path is None:
+            return
+        files = pa.table(table.get_add_actions())
+        paths, sizes = files["path"].to_pylist(), files["size_bytes"].to_pylist()
+        refuse_cut_short(path, dict(zip(paths, sizes, strict=True)))
 
     def _table_uri(self, name: str) -> str:
         return f"{self.uri}/{name}"

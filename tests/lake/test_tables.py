@@ -17,6 +17,7 @@ from histories import histories
 from tallybook.engines.duckdb import DuckDB
 from tallybook.errors import ConfigError, StorageError
 from tallybook.lake import tables
+from tallybook.lake.days import few_days_each
 from tallybook.lake.durable import local_path, make_durable
 from tallybook.lake.tables import Committed, Lake
 from tallybook.model.event import (
@@ -277,6 +278,36 @@ def test_a_commit_is_forced_to_the_disk_file_by_file(
         assert set(lake.files(table)) <= set(forced)
         assert f"{lake.uri}/{table}/_delta_log/{1:020d}.json" in forced
         assert f"{lake.uri}/{table}" in forced
+
+
+def test_events_of_many_days_go_in_in_steps_that_each_happen_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [*(converted(f"c{n}", n * DAY) for n in range(250)), *(decided(f"d{n}") for n in (1, 2))]
+    stopping = Stopping(after=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "write_deltalake", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            lake.commit(many, app_id="log", number=1)
+    added = lake.commit(many, app_id="log", number=1)
+    assert added == Committed(conversions=150, repeated=("decisions",))
+    again = lake.commit(many, app_id="log", number=1)
+    assert again == Committed(repeated=("decisions", "conversions"))
+    assert rows(lake, "SELECT count(*), count(DISTINCT uuid) FROM conversions") == [(250, 250)]
+    assert [len(part) for part in few_days_each("conversions", many)] == [100, 100, 50]
+
+
+class Stopping:
+    """Writes a few times, then is stopped."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, *arguments: object, **named: object) -> None:
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+        write_deltalake(*arguments, **named)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("kept", [b"", None])

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
@@ -27,6 +28,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from tallybook.errors import ConfigError, StorageError
 from tallybook.lake.columns import PARTITION, SCHEMAS, SQL_TYPES, TABLES, promotable
+from tallybook.lake.days import few_days_each
 from tallybook.lake.durable import local_path, make_durable, refuse_cut_short
 from tallybook.lake.rows import ROWS
 from tallybook.model.event import Received
@@ -80,6 +82,8 @@ class Lake:
     ) -> Committed:
         """Add batches, each table in one atomic step, unless it has this ``number`` already.
 
+        Events of more than a hundred days take further steps, each of which happens once too.
+
         Args:
             received: The batches; the same ones whenever the same number is committed.
             app_id: Whose numbers these are, such as a log's name.
@@ -130,8 +134,15 @@ class Lake:
         """Add the rows of one table; return how many, or ``None`` when they are there already."""
         if not _has_rows(name, batches):
             return 0
+        app_id, number = transaction.app_id, transaction.version
+        counts = []
         with self._refusing(name):
-            return _persistently(lambda: self._append_once(name, batches, transaction, promoted))
+            for place, part in enumerate(few_days_each(name, batches)):
+                own = Transaction(f"{app_id}/{place}", number) if place else transaction
+                append = partial(self._append_once, name, part, own, promoted)
+                counts.append(_persistently(append))
+        added = [count for count in counts if count is not None]
+        return sum(added) if added else None
 
     def _append_once(
         self,

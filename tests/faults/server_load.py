@@ -11,8 +11,10 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 from zlib import crc32
 
@@ -95,13 +97,24 @@ class Shop:
 
 def open_shop(path: Path) -> Shop:
     """Publish the definition into ``path / 'data'`` and return the ids it was given."""
-    (path / "definition.yaml").write_text(DEFINITION)
+    catalog, shop = _published()
     data = path / "data"
-    succeed("apply", path / "definition.yaml", data=data)
-    with open_catalog(f"sqlite:///{data / 'catalog.sqlite3'}") as catalog:
-        published = catalog.datafile("shop-key")
-    assert published is not None
-    return shop_of(json.loads(published.body))
+    data.mkdir(exist_ok=True)
+    (data / "catalog.sqlite3").write_bytes(catalog)
+    return shop
+
+
+@cache
+def _published() -> tuple[bytes, Shop]:
+    """The catalog of a shop that has just been published."""
+    with TemporaryDirectory() as name:
+        data = Path(name)
+        (data / "definition.yaml").write_text(DEFINITION)
+        succeed("apply", data / "definition.yaml", data=data)
+        with open_catalog(f"sqlite:///{data / 'catalog.sqlite3'}") as catalog:
+            published = catalog.datafile("shop-key")
+        assert published is not None
+        return (data / "catalog.sqlite3").read_bytes(), shop_of(json.loads(published.body))
 
 
 def shop_of(datafile: dict[str, Any]) -> Shop:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from faults.server_load import Load, Tally, kept_uuids, open_shop
 from faults.server_process import Ambush, Victim, until
@@ -62,8 +64,8 @@ def records(segment: Path, load: Load) -> list[Record]:
 
 def alone(found: list[Record]) -> list[Record]:
     """Records of bodies that were sent once, none beside another."""
-    times = [uuids for record in found for uuids in record.uuids]
-    once = [r for r in found if r.uuids and all(times.count(uuid) == 1 for uuid in r.uuids)]
+    times = Counter(uuid for record in found for uuid in record.uuids)
+    once = [r for r in found if r.uuids and all(times[uuid] == 1 for uuid in r.uuids)]
     return once[::2]
 
 
@@ -174,6 +176,7 @@ def parquet(data: Path) -> Path:
     return next(Path(data, "lake", "conversions").rglob("part-*.parquet"))
 
 
+@pytest.mark.slow
 def test_a_half_written_parquet_file_is_no_part_of_the_lake(tmp_path: Path) -> None:
     server, load = fed(tmp_path)
     whole = parquet(server.data)
@@ -187,6 +190,7 @@ def test_a_half_written_parquet_file_is_no_part_of_the_lake(tmp_path: Path) -> N
     record("half-written Parquet file in the lake", 1, tally, "not in the Delta log, so ignored")
 
 
+@pytest.mark.slow
 def test_a_truncated_parquet_file_is_named_and_events_are_taken_all_the_same(
     tmp_path: Path,
 ) -> None:
@@ -216,6 +220,7 @@ def test_a_truncated_parquet_file_is_named_and_events_are_taken_all_the_same(
     )
 
 
+@pytest.mark.slow
 def test_a_truncated_entry_of_the_delta_log_is_named_and_events_wait(tmp_path: Path) -> None:
     server, load = fed(tmp_path)
     broken = max(Path(server.data, "lake", "conversions", "_delta_log").glob("*.json"))
@@ -239,6 +244,7 @@ def test_a_truncated_entry_of_the_delta_log_is_named_and_events_wait(tmp_path: P
     )
 
 
+@pytest.mark.slow
 def test_what_a_power_cut_took_from_the_lake_is_not_removed_from_the_log(tmp_path: Path) -> None:
     """The commit was not synced: its entry reached the disk, its rows did not."""
     server, load = Victim(tmp_path), Load(open_shop(tmp_path), SEED)

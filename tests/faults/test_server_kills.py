@@ -12,7 +12,8 @@ import pytest
 
 from faults.server_load import PURCHASES, SECRETS, Load, Tally, in_results, open_shop
 from faults.server_process import Ambush, Victim, until
-from faults.server_table import everything, record
+from faults.server_table import record
+from servers import tallybook
 from tallybook.log.directory import holds_payloads
 
 SEED = 20_261_124
@@ -118,9 +119,10 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, place: str) -> None:
     record(place, KILLS_A_PLACE, tally, f"{tally.unsure:,} more were never answered, but are there")
 
 
+@pytest.mark.slow
 def test_told_to_end_under_load_it_keeps_what_it_acknowledged(tmp_path: Path) -> None:
     server, load = Victim(tmp_path), Load(open_shop(tmp_path), SEED)
-    lives = 10 if everything() else 2
+    lives = 10
     for _ in range(lives):
         server.start()
         with load.on(server.url):
@@ -130,3 +132,23 @@ def test_told_to_end_under_load_it_keeps_what_it_acknowledged(tmp_path: Path) ->
         log = Path(server.data, "log")
         assert not holds_payloads(log), "it drains before it ends"
     record("SIGTERM under load", lives, whole(server, load), "exit 0, the log drained")
+
+
+@pytest.mark.slow
+def test_a_second_server_on_a_directory_ends_with_one_line(tmp_path: Path) -> None:
+    server, load = Victim(tmp_path), Load(open_shop(tmp_path), SEED)
+    tries = 10
+    server.start()
+    with load.on(server.url):
+        until(lambda: load.answers[204] > 50)
+        for _ in range(tries):
+            done = tallybook("serve", "--port", 0, data=server.data)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.count("\n") == 1
+            assert f"locked by process {server.process.pid}" in done.stderr
+        server.kill()
+    server.start()  # a lock dies with who held it
+    load.settle(server.url)
+    server.stop()
+    note = "the second one exits 2 with one line; after a kill the next one starts"
+    record("two servers on one directory", tries, whole(server, load), note)

@@ -22,7 +22,6 @@ from tallybook.lake.tables import Lake
 from tallybook.log.directory import refusing
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.server.app import build_app
-from tallybook.server.connections import connections
 from tallybook.server.drainer import Drainer
 from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
@@ -131,7 +130,6 @@ class _Server(uvicorn.Server):
 def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn and litestar describe ASGI in types of their own
-        http=connections(settings.body_timeout_s),
         ws="none",
         lifespan="on",
         access_log=False,

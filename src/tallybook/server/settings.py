@@ -25,7 +25,7 @@ class ServerSettings:
         trusted_proxies: Addresses, separated by commas, whose forwarded headers are believed.
         max_body_bytes: Bodies beyond this are refused, compressed or not.
         max_reading_bytes: Bytes of unfinished bodies held in memory for all clients together.
-        body_timeout_s: A client has this long to send a request's head, and again for its body.
+        body_timeout_s: A client has this long to send its body.
         drain_every_s: How long an acknowledged event may wait before it goes into the lake.
         announce_every_s: How often the catalog is asked for new revisions while somebody listens.
         heartbeat_s: How long a listener hears nothing at most.

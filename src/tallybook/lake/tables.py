@@ -27,7 +27,14 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tallybook.errors import ConfigError, StorageError
-from tallybook.lake.columns import PARTITION, SCHEMAS, SQL_TYPES, TABLES, promotable
+from tallybook.lake.columns import (
+    PARTITION,
+    SCHEMAS,
+    SQL_TYPES,
+    TABLES,
+    promotable,
+    promoted_column,
+)
 from tallybook.lake.days import few_days_each
 from tallybook.lake.durable import local_path, make_durable, refuse_cut_short
 from tallybook.lake.rows import ROWS
@@ -134,12 +141,14 @@ class Lake:
         """Add the rows of one table; return how many, or ``None`` when they are there already."""
         if not _has_rows(name, batches):
             return 0
+        keys = [key for key in dict.fromkeys(promoted) if promotable([key], ())]
+        rows: pa.Table = ROWS[name](batches, keys)
         app_id, number = transaction.app_id, transaction.version
         counts = []
         with self._refusing(name):
-            for place, part in enumerate(few_days_each(name, batches)):
+            for place, part in enumerate(few_days_each(rows)):
                 own = Transaction(f"{app_id}/{place}", number) if place else transaction
-                append = partial(self._append_once, name, part, own, promoted)
+                append = partial(self._append_once, name, part, own, keys)
                 counts.append(_persistently(append))
         added = [count for count in counts if count is not None]
         return sum(added) if added else None
@@ -147,7 +156,7 @@ class Lake:
     def _append_once(
         self,
         name: str,
-        batches: Sequence[Received],
+        rows: pa.Table,
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
@@ -157,7 +166,9 @@ class Lake:
             self._refuse_cut_short(name, table)
             self._make_durable(name, range(table.version(), table.version() + 1))
             return None
-        rows: pa.Table = ROWS[name](batches, promotable(promoted, _names(table)))
+        kept = promotable(promoted, _names(table))
+        unkept = {promoted_column(key) for key in promoted if key not in kept}
+        rows = rows.drop_columns(list(unkept.intersection(rows.column_names)))
         before = table.version()
         write_deltalake(
             table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import resource
@@ -39,6 +40,7 @@ class Victim(Server):
 
     def __init__(self, path: Path, *arguments: str) -> None:
         super().__init__(path / "data", *arguments)
+        atexit.register(self._end)  # a test that fails must not leave it behind
         self._stderr = path / "stderr.txt"
 
     @property
@@ -67,6 +69,10 @@ class Victim(Server):
                 env=environment,
                 start_new_session=True,
             )
+
+    def _end(self) -> None:
+        if hasattr(self, "process") and self.process.poll() is None:
+            self.kill()
 
     def becomes_ready(self) -> bool:
         """Wait until it says where it listens; false when it is gone before."""

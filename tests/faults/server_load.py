@@ -20,6 +20,7 @@ from zlib import crc32
 
 import httpx
 
+from faults.server_process import AGENT, TOKEN, VISITOR
 from servers import counted, document, reached, succeed
 from tallybook.attribution.kept import kept_conversions, kept_decisions
 from tallybook.catalog.store import open_catalog
@@ -40,8 +41,7 @@ flags:
 """
 PURCHASES = 3
 AT_MS = time.time_ns() // 1_000_000 - 3_600_000  # an hour ago: results end now
-SECRETS = ("visitor-", "Mozilla/5.0 (of the load)", "token-of-the-load")
-HEADERS = {"User-Agent": SECRETS[1], "Authorization": f"Bearer {SECRETS[2]}"}
+HEADERS = {"User-Agent": AGENT, "Authorization": f"Bearer {TOKEN}"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Shop:
             for uuid in uuids[1:]
         ]
         visitor = {
-            "visitor_id": f"visitor-{name}",
+            "visitor_id": f"{VISITOR}{name}",
             "attributes": [],
             "snapshots": [{"decisions": [chosen], "events": [decision, *purchases]}],
         }

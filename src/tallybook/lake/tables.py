@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
@@ -26,8 +27,16 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tallybook.errors import ConfigError, StorageError
-from tallybook.lake.columns import PARTITION, SCHEMAS, SQL_TYPES, TABLES, promotable
-from tallybook.lake.durable import local_path, make_durable
+from tallybook.lake.columns import (
+    PARTITION,
+    SCHEMAS,
+    SQL_TYPES,
+    TABLES,
+    promotable,
+    promoted_column,
+)
+from tallybook.lake.days import few_days_each
+from tallybook.lake.durable import local_path, make_durable, refuse_cut_short
 from tallybook.lake.rows import ROWS
 from tallybook.model.event import Received
 
@@ -80,6 +89,8 @@ class Lake:
     ) -> Committed:
         """Add batches, each table in one atomic step, unless it has this ``number`` already.
 
+        Events of more than a hundred days take further steps, each of which happens once too.
+
         Args:
             received: The batches; the same ones whenever the same number is committed.
             app_id: Whose numbers these are, such as a log's name.
@@ -130,22 +141,34 @@ class Lake:
         """Add the rows of one table; return how many, or ``None`` when they are there already."""
         if not _has_rows(name, batches):
             return 0
+        keys = [key for key in dict.fromkeys(promoted) if promotable([key], ())]
+        rows: pa.Table = ROWS[name](batches, keys)
+        app_id, number = transaction.app_id, transaction.version
+        counts = []
         with self._refusing(name):
-            return _persistently(lambda: self._append_once(name, batches, transaction, promoted))
+            for place, part in enumerate(few_days_each(rows)):
+                own = Transaction(f"{app_id}/{place}", number) if place else transaction
+                append = partial(self._append_once, name, part, own, keys)
+                counts.append(_persistently(append))
+        added = [count for count in counts if count is not None]
+        return sum(added) if added else None
 
     def _append_once(
         self,
         name: str,
-        batches: Sequence[Received],
+        rows: pa.Table,
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
         table = self._open(name) or self._create(name)
         known = table.transaction_version(transaction.app_id)
         if known is not None and known >= transaction.version:
+            self._refuse_cut_short(name, table)
             self._make_durable(name, range(table.version(), table.version() + 1))
             return None
-        rows: pa.Table = ROWS[name](batches, promotable(promoted, _names(table)))
+        kept = promotable(promoted, _names(table))
+        unkept = {promoted_column(key) for key in promoted if key not in kept}
+        rows = rows.drop_columns(list(unkept.intersection(rows.column_names)))
         before = table.version()
         write_deltalake(
             table,
@@ -181,6 +204,15 @@ class Lake:
             return
         for version in versions:
             make_durable(path, version)
+
+    def _refuse_cut_short(self, name: str, table: DeltaTable) -> None:
+        # Whoever commits again was stopped before, and removes what it commits from next.
+        path = local_path(self._table_uri(name))
+        if path is None:
+            return
+        files = pa.table(table.get_add_actions())
+        paths, sizes = files["path"].to_pylist(), files["size_bytes"].to_pylist()
+        refuse_cut_short(path, dict(zip(paths, sizes, strict=True)))
 
     def _table_uri(self, name: str) -> str:
         return f"{self.uri}/{name}"

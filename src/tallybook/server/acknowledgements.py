@@ -42,7 +42,8 @@ class Acknowledgements:
 
         accept(done)
         if error := await waiting:
-            raise error
+            # Not itself: those who wait share it, and its traceback would hold their bodies.
+            raise StorageError(str(error))
 
     def _deliver(self) -> None:
         self._scheduled = False

@@ -93,7 +93,8 @@ def where(error: Exception) -> str:
 
 def _known(error: Exception) -> ProblemError | None:
     if isinstance(error, ProblemError):
-        return error
+        # Its traceback holds the frames that hold it: a body stayed until the next collection.
+        return error.with_traceback(None)
     if isinstance(error, BatchError):
         bad = HTTPStatus.BAD_REQUEST
         return ProblemError(bad, str(error), cause="unreadable", path=error.path)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tallybook.errors import BatchError, LockedError
-from tallybook.log.directory import holds_payloads
+from tallybook.log.directory import holds_payloads, read_segment
 from tallybook.log.entry import pack, unpack
-from tallybook.log.record import Contents, Damage
+from tallybook.log.record import Contents, Damage, scan
 from tallybook.log.write_ahead import Done, WriteAheadLog
 from tallybook.model.event import LATEST_MS, Arrival, Batch, DeadLetter, Received, Sender
 from tallybook.wire.batch_reader import MAX_LETTER_BYTES, read_batch, read_sender
@@ -77,6 +77,43 @@ class Drained:
         return Drained(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sealed segment: its log's directory, the name of that log, and the segment's number."""
+
+    log: Path
+    app_id: str
+    number: int
+
+
+Bring = Callable[[Segment, Sequence[str]], Drained]
+
+
+def bring_segment(segment: Segment, lake: EventLake, promoted: Sequence[str] = ()) -> Drained:
+    """Commit a sealed segment to the lake, once however often it is done; the file stays.
+
+    Raises:
+        StorageError: Log or lake refused.
+    """
+    contents = scan(read_segment(segment.log, segment.number), segment.number)
+    drained = Drained(
+        segments=1, damaged_records=len(contents.damages), torn_bytes=contents.torn_bytes
+    )
+    if not (contents.payloads or contents.damages):
+        return drained
+    committed = lake.commit(
+        _received(contents, segment.number),
+        app_id=segment.app_id,
+        number=segment.number,
+        promoted=promoted,
+    )
+    return drained + Drained(
+        decisions=committed.decisions,
+        conversions=committed.conversions,
+        dead_letters=committed.dead_letters,
+    )
+
+
 def _nothing_promoted() -> Sequence[str]:
     return ()
 
@@ -93,12 +130,20 @@ class Collector:
         lake: EventLake,
         *,
         promoted: Callable[[], Sequence[str]] = _nothing_promoted,
+        bring: Bring | None = None,
     ) -> None:
-        """``promoted`` names the attributes that get columns of their own, asked at each drain."""
+        """Nothing is drained yet.
+
+        Args:
+            log: Where bodies are kept until they are in the lake.
+            lake: Where they are brought.
+            promoted: Names the attributes that get columns of their own, asked at each segment.
+            bring: Brings a segment into the lake; by default it is done here, in this process.
+        """
         self.log = log
         self.drained = Drained()
-        self._lake = lake
         self._promoted = promoted
+        self._bring = bring or (lambda segment, keys: bring_segment(segment, lake, keys))
 
     def accept(self, body: bytes, arrival: Arrival, done: Done, *, strict: bool = False) -> None:
         """Have a body kept; ``done`` is called on the log's thread once its bytes are safe.
@@ -142,23 +187,9 @@ class Collector:
         return drained
 
     def _drain_segment(self, number: int) -> Drained:
-        contents = self.log.read(number)
-        drained = Drained(
-            segments=1, damaged_records=len(contents.damages), torn_bytes=contents.torn_bytes
-        )
-        if contents.payloads or contents.damages:
-            committed = self._lake.commit(
-                _received(contents, number),
-                app_id=self.log.app_id,
-                number=number,
-                promoted=self._promoted(),
-            )
-            drained += Drained(
-                decisions=committed.decisions,
-                conversions=committed.conversions,
-                dead_letters=committed.dead_letters,
-            )
-        if contents.damages:
+        segment = Segment(self.log.path, self.log.app_id, number)
+        drained = self._bring(segment, self._promoted())
+        if drained.damaged_records:
             self.log.set_aside(number)
         else:
             self.log.remove(number)

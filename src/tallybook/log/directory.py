@@ -61,12 +61,6 @@ class LogDirectory:
                 raise
             return descriptor
 
-    def read(self, number: int) -> bytes:
-        """All bytes of a segment."""
-        path = self._file(number)
-        with refusing(f"{path}: cannot read the log segment"):
-            return path.read_bytes()
-
     def remove(self, number: int) -> None:
         """Remove a segment that is in the lake; gone already is fine."""
         with refusing(f"{self.path}: cannot remove log segment {number}"):
@@ -111,6 +105,17 @@ class LogDirectory:
             return str(uuid.UUID(text))
         except ValueError:
             raise StorageError(f"{path}: expected a UUID, found {text!r}") from None
+
+
+def read_segment(path: Path, number: int) -> bytes:
+    """All bytes of a segment of the log at ``path``, whoever holds the log.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    file = path / _name(number)
+    with refusing(f"{file}: cannot read the log segment"):
+        return file.read_bytes()
 
 
 def holds_payloads(path: Path) -> bool:

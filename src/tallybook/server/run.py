@@ -22,6 +22,7 @@ from tallybook.lake.tables import Lake
 from tallybook.log.directory import refusing
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.server.app import build_app
+from tallybook.server.drain_process import DrainProcess
 from tallybook.server.drainer import Drainer
 from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
@@ -58,9 +59,9 @@ def serve(settings: ServerSettings, make_routes: RouteMaker = _no_routes) -> int
         listener = stack.enter_context(_bind(settings))
         lake = Lake(settings.lake)
         catalog = stack.enter_context(open_catalog(settings.catalog))
-        drainer = Drainer(
-            Collector(log, lake, promoted=catalog.attribute_keys), settings.drain_every_s
-        )
+        draining = stack.enter_context(contextlib.closing(DrainProcess(settings.lake)))
+        collector = Collector(log, lake, promoted=catalog.attribute_keys, bring=draining.bring)
+        drainer = Drainer(collector, settings.drain_every_s)
         watch = RevisionWatch(catalog, settings.announce_every_s)
         routes = make_routes(lake, catalog)
         app = build_app(drainer, catalog, settings, routes=routes, watch=watch)

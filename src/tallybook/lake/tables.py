@@ -26,9 +26,16 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tallybook.errors import ConfigError, StorageError
-from tallybook.lake.columns import PARTITION, SCHEMAS, SQL_TYPES, TABLES, promotable
+from tallybook.lake.columns import (
+    PARTITION,
+    SCHEMAS,
+    SQL_TYPES,
+    TABLES,
+    promotable,
+    promoted_column,
+)
 from tallybook.lake.durable import local_path, make_durable
-from tallybook.lake.rows import ROWS
+from tallybook.lake.rows import rows_by_table
 from tallybook.model.event import Received
 
 _ATTEMPTS: Final = 8
@@ -90,9 +97,10 @@ class Lake:
             StorageError: The store refused; what was committed before that stays, and committing
                 again adds the rest.
         """
-        batches = tuple(received)
+        keys = [key for key in dict.fromkeys(promoted) if promotable([key], ())]
+        rows = rows_by_table(received, keys)
         added = {
-            name: self._append(name, batches, Transaction(app_id, number), promoted)
+            name: self._append(name, rows[name], Transaction(app_id, number), keys)
             for name in TABLES
         }
         repeated = tuple(name for name, rows in added.items() if rows is None)
@@ -123,20 +131,20 @@ class Lake:
     def _append(
         self,
         name: str,
-        batches: Sequence[Received],
+        rows: pa.Table,
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
         """Add the rows of one table; return how many, or ``None`` when they are there already."""
-        if not _has_rows(name, batches):
+        if not rows.num_rows:
             return 0
         with self._refusing(name):
-            return _persistently(lambda: self._append_once(name, batches, transaction, promoted))
+            return _persistently(lambda: self._append_once(name, rows, transaction, promoted))
 
     def _append_once(
         self,
         name: str,
-        batches: Sequence[Received],
+        rows: pa.Table,
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
@@ -145,7 +153,9 @@ class Lake:
         if known is not None and known >= transaction.version:
             self._make_durable(name, range(table.version(), table.version() + 1))
             return None
-        rows: pa.Table = ROWS[name](batches, promotable(promoted, _names(table)))
+        kept = promotable(promoted, _names(table))
+        unkept = {promoted_column(key) for key in promoted if key not in kept}
+        rows = rows.drop_columns(list(unkept.intersection(rows.column_names)))
         before = table.version()
         write_deltalake(
             table,
@@ -192,10 +202,6 @@ class Lake:
         except (DeltaError, OSError) as error:
             reason = " ".join(str(error).split())
             raise StorageError(f"lake table {self._table_uri(name)}: {reason}") from error
-
-
-def _has_rows(name: str, batches: Iterable[Received]) -> bool:
-    return any(getattr(received.batch, name) for received in batches)
 
 
 def _names(table: DeltaTable) -> list[str]:

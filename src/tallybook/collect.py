@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tallybook.errors import BatchError, LockedError
-from tallybook.log.directory import holds_payloads, read_segment
+from tallybook.log.directory import holds_payloads, log_paths, read_segment
 from tallybook.log.entry import pack, unpack
 from tallybook.log.record import Contents, Damage, scan
 from tallybook.log.write_ahead import Done, WriteAheadLog
@@ -142,6 +142,7 @@ class Collector:
         """
         self.log = log
         self.drained = Drained()
+        self._lake = lake
         self._promoted = promoted
         self._bring = bring or (lambda segment, keys: bring_segment(segment, lake, keys))
 
@@ -176,6 +177,17 @@ class Collector:
         self.log.seal()
         return drained + self._drain_sealed()
 
+    def drain_abandoned(self, path: Path) -> Drained | None:
+        """Bring into the lake what is left in another log; ``None`` when somebody holds that.
+
+        Raises:
+            StorageError: Log or lake refused; nothing is lost.
+        """
+        return _drain_left(
+            path,
+            lambda log: Collector(log, self._lake, promoted=self._promoted, bring=self._bring),
+        )
+
     def close(self) -> None:
         """Let go of the log; what was not drained waits for whoever opens it next."""
         self.log.close()
@@ -203,22 +215,32 @@ def drain_leftovers(
     *,
     promoted: Sequence[str] = (),
 ) -> Drained | None:
-    """Bring into the lake what a server that is gone has left in its log.
+    """Bring into the lake what a server that is gone has left in its log, or its workers' logs.
 
     Returns:
-        What was brought over, or ``None`` when a server holds the log and will do so itself.
+        What was brought over, or ``None`` when a server holds one of them and will do so itself.
 
     Raises:
         StorageError: Log or lake refused; nothing is lost.
     """
-    if not holds_payloads(log_path):
+    drained = [
+        _drain_left(path, lambda log: Collector(log, lake, promoted=lambda: promoted))
+        for path in log_paths(log_path)
+    ]
+    if None in drained:
+        return None
+    return sum(filter(None, drained), Drained())
+
+
+def _drain_left(path: Path, collector: Callable[[WriteAheadLog], Collector]) -> Drained | None:
+    if not holds_payloads(path):
         return Drained()
     try:
-        log = WriteAheadLog(log_path)
+        log = WriteAheadLog(path)
     except LockedError:
         return None
     with log:
-        return Collector(log, lake, promoted=lambda: promoted).drain()
+        return collector(log).drain()
 
 
 @lru_cache(maxsize=4096)

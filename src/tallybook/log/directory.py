@@ -19,6 +19,7 @@ from tallybook.errors import LockedError, StorageError
 
 _SUFFIX: Final = ".log"
 _DAMAGED: Final = ".damaged"
+_WORKER: Final = "worker-"
 _DIGITS: Final = 20
 _PRIVATE: Final = 0o600  # bodies hold visitor ids
 
@@ -118,6 +119,24 @@ def read_segment(path: Path, number: int) -> bytes:
         return file.read_bytes()
 
 
+def worker_log(path: Path, worker: int) -> Path:
+    """The log of a server's worker under the server's log directory; the first one's is that."""
+    return path if worker == 1 else path / f"{_WORKER}{worker}"
+
+
+def log_paths(path: Path) -> list[Path]:
+    """Every log there is under a server's log directory, by its workers' numbers.
+
+    Raises:
+        StorageError: It cannot be listed.
+    """
+    with refusing(f"{path}: cannot list the logs"):
+        if not path.is_dir():
+            return []
+        names = [p.name.removeprefix(_WORKER) for p in path.iterdir() if _is_worker_log(p)]
+    return [path, *(worker_log(path, number) for number in sorted(map(int, names)))]
+
+
 def holds_payloads(path: Path) -> bool:
     """True when a log stands at ``path`` with something in it; asked without locking anything."""
     with refusing(f"{path}: cannot list the log"):
@@ -131,6 +150,10 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{what}: {error.strerror or error}") from error
+
+
+def _is_worker_log(path: Path) -> bool:
+    return path.name.startswith(_WORKER) and path.name.removeprefix(_WORKER).isdecimal()
 
 
 def _name(number: int) -> str:

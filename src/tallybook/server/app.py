@@ -19,6 +19,7 @@ from tallybook.server.announcements import AnnouncementsEndpoint
 from tallybook.server.datafiles import DatafileCatalog, DatafilesEndpoint
 from tallybook.server.drainer import Drainer
 from tallybook.server.events import EventsEndpoint
+from tallybook.server.figures import Meet, alone, figures_of
 from tallybook.server.problems import PROBLEM_TYPE, ProblemError, problem_of
 from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
@@ -28,25 +29,28 @@ EVENTS_PATH: Final = "/v1/events"
 SCHEMA_PATH: Final = "/api/schema"
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - each is a part that tests replace
     drainer: Drainer,
     catalog: DatafileCatalog,
     settings: ServerSettings,
     *,
     routes: Sequence[ControllerRouterHandler] = (),
     watch: RevisionWatch | None = None,
+    meet: Meet = alone,
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> ASGIApp:
     """The application over the drainer's collector and a catalog; ``routes`` join the router.
 
-    Whoever stops the server ends ``watch``, or those who listen for revisions hold it up.
+    Whoever stops the server ends ``watch``, or those who listen for revisions hold it up. ``meet``
+    is told how to get this worker's figures, and says how to get those of all.
     """
     events = EventsEndpoint(drainer.collector, settings, clock_ms)
     datafiles = DatafilesEndpoint(catalog, settings, clock_ms)
-    watch = watch or RevisionWatch(catalog, settings.announce_every_s)
-    announcements = AnnouncementsEndpoint(datafiles, watch, settings)
+    revisions = watch or RevisionWatch(catalog, settings.announce_every_s)
+    announcements = AnnouncementsEndpoint(datafiles, revisions, settings)
+    gather = meet(lambda: figures_of(events, drainer, revisions))
     router = Litestar(
-        route_handlers=[*watch_routes(events, drainer, watch), *routes],
+        route_handlers=[*watch_routes(gather, settings.workers), *routes],
         exception_handlers={Exception: _answer},
         openapi_config=OpenAPIConfig(
             title="Tallybook",

@@ -1,0 +1,103 @@
+"""Connections within limits: how many there are, how long a head may take, how long it may be.
+
+What follows a request's head is the business of whoever answers it. Before that nobody is told of
+a connection, so that its bounds are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import TimerHandle
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tallybook.server.problems import PROBLEM_TYPE, ProblemError
+from tallybook.server.settings import ServerSettings
+
+_RETRY_S: Final = 1
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; ``settings`` say what it may take."""
+
+    def __init__(self, *arguments: Any, settings: ServerSettings, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._settings = settings
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._patience: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it, unless there are too many."""
+        self.transport = transport
+        if len(self.connections) >= self._settings.max_connections:
+            self._dismiss(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", "connections")
+            return
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within the limits of a head."""
+        super().data_received(data)
+        if not self._is_in_head:
+            if self._patience is not None:
+                self._stop_waiting()
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > self._settings.max_head_bytes:
+            limit = f"expected at most {self._settings.max_head_bytes} bytes of headers"
+            self._dismiss(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, limit, "head")
+        elif self._patience is None:
+            self._wait_for_head()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._is_in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def _wait_for_head(self) -> None:
+        self._patience = self.loop.call_later(self._settings.head_timeout_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self._is_in_head:
+            limit = f"expected the headers within {self._settings.head_timeout_s:g} seconds"
+            self._dismiss(HTTPStatus.REQUEST_TIMEOUT, limit, "slow")
+        else:
+            self.transport.close()
+
+    def _dismiss(self, status: HTTPStatus, detail: str, cause: str) -> None:
+        document = ProblemError(status, detail, cause=cause).document()
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
+            f"Content-Length: {len(document)}\r\nRetry-After: {_RETRY_S}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        self._stop_waiting()
+        self.transport.write(head.encode("ascii") + document)
+        self.transport.close()
+
+
+def connections_within(settings: ServerSettings) -> Callable[..., Connection]:
+    """What makes a connection for uvicorn."""
+    return partial(Connection, settings=settings)

@@ -1,7 +1,7 @@
-"""Connections within limits: how many there are, how long a head may take, how long it may be.
+"""Connections within limits: their number, a head's time and size, and the bodies held in memory.
 
-What follows a request's head is the business of whoever answers it. Before that nobody is told of
-a connection, so that its bounds are here.
+Whoever answers requests has limits too, but is told of one only when its head is complete, and of
+its body only after that has been read from the network for all connections that had something.
 """
 
 from __future__ import annotations
@@ -21,12 +21,21 @@ from tallybook.server.settings import ServerSettings
 _RETRY_S: Final = 1
 
 
-class Connection(HttpToolsProtocol):
-    """One connection; ``settings`` say what it may take."""
+class Held:
+    """Bytes of bodies that have been received and are not answered yet, for all connections."""
 
-    def __init__(self, *arguments: Any, settings: ServerSettings, **named: Any) -> None:
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; ``settings`` say what it may take, ``held`` what all of them have taken."""
+
+    def __init__(self, *arguments: Any, settings: ServerSettings, held: Held, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._settings = settings
+        self._held = held
+        self._held_bytes = 0
         self._is_in_head = False
         self._head_bytes = 0
         self._patience: TimerHandle | None = None
@@ -43,6 +52,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._stop_waiting()
+        self._let_go()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,6 +79,30 @@ class Connection(HttpToolsProtocol):
         """The head is complete."""
         self._is_in_head = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, if there is room for it."""
+        if self.cycle.response_complete or self.transport.is_closing():
+            return  # nobody reads it
+        self._held_bytes += len(body)
+        self._held.bytes += len(body)
+        if self._held.bytes > self._settings.max_reading_bytes:
+            self._dismiss(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too many bodies are being read at once; try again in a moment",
+                "busy",
+            )
+        else:
+            super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """What the request held is free again."""
+        self._let_go()
+        super().on_response_complete()
+
+    def _let_go(self) -> None:
+        self._held.bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def _wait_for_head(self) -> None:
         self._patience = self.loop.call_later(self._settings.head_timeout_s, self._give_up)
@@ -100,4 +134,4 @@ class Connection(HttpToolsProtocol):
 
 def connections_within(settings: ServerSettings) -> Callable[..., Connection]:
     """What makes a connection for uvicorn."""
-    return partial(Connection, settings=settings)
+    return partial(Connection, settings=settings, held=Held())

@@ -31,7 +31,8 @@ class ServerSettings:
         max_head_bytes: Of a request line and headers together.
         head_timeout_s: A client has this long to begin, and once begun to send the headers.
         max_body_bytes: Bodies beyond this are refused, compressed or not.
-        max_reading_bytes: Bytes of unfinished bodies held in memory for all clients together.
+        max_reading_bytes: Bytes of bodies held in memory until they are answered, for all clients
+            of a worker together.
         body_timeout_s: A client has this long to send its body.
         drain_every_s: How long an acknowledged event may wait before it goes into the lake.
         announce_every_s: How often the catalog is asked for new revisions while somebody listens.
@@ -54,7 +55,7 @@ class ServerSettings:
     max_head_bytes: int = 64 * 2**10
     head_timeout_s: float = 30.0
     max_body_bytes: int = MAX_BODY_BYTES
-    max_reading_bytes: int = 64 * 2**20
+    max_reading_bytes: int = 128 * 2**20
     body_timeout_s: float = 30.0
     drain_every_s: float = 1.0
     announce_every_s: float = 0.5

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     print(page.table(rounds, effort))
     results = options.results or (RESULTS if options.full else None)
     if results:
-        command = f"python -m benchmarks.intake --full --rounds={options.rounds}"
+        command = f"python -m benchmarks.intake{' --full' * options.full} --rounds={options.rounds}"
         section = page.section(rounds, effort, command, datetime.now(UTC))
         before = results.read_text("utf-8") if results.exists() else ""
         results.write_text(put(before, INTAKE, section), "utf-8")

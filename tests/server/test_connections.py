@@ -77,6 +77,23 @@ def problem(answered: bytes) -> tuple[int, str, dict[str, object]]:
     return told["status"], told["type"].rpartition(":")[2], told
 
 
+def refused(server: Server, cause: str) -> float:
+    """How often something was refused for a cause, as the server counts it."""
+    text = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
+    name = f'tallybook_event_refusals_total{{cause="{cause}"}} '
+    found = [line.removeprefix(name) for line in text.splitlines() if line.startswith(name)]
+    return float(found[0]) if found else 0
+
+
+def test_what_is_no_http_is_answered_400_and_counted(server: Server) -> None:
+    before = refused(server, "not-http")
+    with server.spoken(b"\x16\x03\x01\x02\x00\x01\x00") as connection:
+        heard = answer(connection)
+    assert problem(heard)[:2] == (400, "not-http")
+    assert b"Retry-After" not in heard
+    assert refused(server, "not-http") == before + 1
+
+
 def test_who_says_nothing_is_sent_away(server: Server) -> None:
     with server.spoken() as connection:
         assert answer(connection) == b""

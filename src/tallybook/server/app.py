@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, cast
@@ -37,14 +38,16 @@ def build_app(  # noqa: PLR0913 - each is a part that tests replace
     routes: Sequence[ControllerRouterHandler] = (),
     watch: RevisionWatch | None = None,
     meet: Meet = alone,
+    refused: Counter[str] | None = None,
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> ASGIApp:
     """The application over the drainer's collector and a catalog; ``routes`` join the router.
 
     Whoever stops the server ends ``watch``, or those who listen for revisions hold it up. ``meet``
-    is told how to get this worker's figures, and says how to get those of all.
+    is told how to get this worker's figures, and says how to get those of all. What connections
+    refuse is counted in ``refused`` beside what is refused here.
     """
-    events = EventsEndpoint(drainer.collector, settings, clock_ms)
+    events = EventsEndpoint(drainer.collector, settings, clock_ms, refused)
     datafiles = DatafilesEndpoint(catalog, settings, clock_ms)
     revisions = watch or RevisionWatch(catalog, settings.announce_every_s)
     announcements = AnnouncementsEndpoint(datafiles, revisions, settings)

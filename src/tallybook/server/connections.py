@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import TimerHandle
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -18,7 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tallybook.server.problems import PROBLEM_TYPE, ProblemError
 from tallybook.server.settings import ServerSettings
 
-_RETRY_S: Final = 1
+_RETRY: Final = "Retry-After: 1\r\n"
+_PASSING: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Held:
@@ -29,12 +31,23 @@ class Held:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection; ``settings`` say what it may take, ``held`` what all of them have taken."""
+    """One connection; ``settings`` say what it may take, ``held`` what all of them have taken.
 
-    def __init__(self, *arguments: Any, settings: ServerSettings, held: Held, **named: Any) -> None:
+    ``refused`` counts by cause what was not even passed on.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        settings: ServerSettings,
+        held: Held,
+        refused: Counter[str],
+        **named: Any,
+    ) -> None:
         super().__init__(*arguments, **named)
         self._settings = settings
         self._held = held
+        self._refused = refused
         self._held_bytes = 0
         self._is_in_head = False
         self._head_bytes = 0
@@ -100,6 +113,10 @@ class Connection(HttpToolsProtocol):
         self._let_go()
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what it says is ours
+        """Answer what is no HTTP."""
+        self._dismiss(HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1", "not-http")
+
     def _let_go(self) -> None:
         self._held.bytes -= self._held_bytes
         self._held_bytes = 0
@@ -121,17 +138,20 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _dismiss(self, status: HTTPStatus, detail: str, cause: str) -> None:
+        self._refused[cause] += 1
         document = ProblemError(status, detail, cause=cause).document()
         head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
-            f"Content-Length: {len(document)}\r\nRetry-After: {_RETRY_S}\r\n"
-            "Connection: close\r\n\r\n"
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+            f"Content-Type: {PROBLEM_TYPE}\r\nContent-Length: {len(document)}\r\n"
+            f"{_RETRY if status in _PASSING else ''}Connection: close\r\n\r\n"
         )
         self._stop_waiting()
         self.transport.write(head.encode("ascii") + document)
         self.transport.close()
 
 
-def connections_within(settings: ServerSettings) -> Callable[..., Connection]:
+def connections_within(
+    settings: ServerSettings, refused: Counter[str]
+) -> Callable[..., Connection]:
     """What makes a connection for uvicorn."""
-    return partial(Connection, settings=settings, held=Held())
+    return partial(Connection, settings=settings, held=Held(), refused=refused)

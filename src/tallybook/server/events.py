@@ -25,10 +25,14 @@ class EventsEndpoint:
     """Answers in bare ASGI; ``answers`` counts responses by status, ``refused`` by cause."""
 
     def __init__(
-        self, collector: Collector, settings: ServerSettings, clock_ms: Callable[[], int]
+        self,
+        collector: Collector,
+        settings: ServerSettings,
+        clock_ms: Callable[[], int],
+        refused: Counter[str] | None = None,
     ) -> None:
         self.answers: Counter[int] = Counter()
-        self.refused: Counter[str] = Counter()
+        self.refused = Counter() if refused is None else refused
         self._collector = collector
         self._clock_ms = clock_ms
         self._acknowledgements = Acknowledgements()

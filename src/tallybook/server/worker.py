@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -65,12 +67,15 @@ def work(
         )
         watch = RevisionWatch(catalog, settings.announce_every_s)
         routes = make_routes(lake, catalog)
-        app = build_app(drainer, catalog, settings, routes=routes, watch=watch, meet=meet)
+        refused: Counter[str] = Counter()
+        app = build_app(
+            drainer, catalog, settings, routes=routes, watch=watch, meet=meet, refused=refused
+        )
         log_to_stderr()
         stack.enter_context(_calm_garbage_collection())
         drainer.start()
         stack.callback(drainer.stop)
-        server = _Server(_config(app, settings), watch, started)
+        server = _Server(_config(app, settings, refused), watch, started)
         server.run(sockets=[listener])
     return 0 if server.started else 1
 
@@ -88,6 +93,8 @@ def _drain_abandoned(settings: ServerSettings, collector: Collector) -> Drained:
 
 def log_to_stderr() -> None:
     """Have what is logged written to stderr, a line each."""
+    # It warns of each request that is no HTTP, as often as somebody likes; those are counted.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -141,10 +148,10 @@ class _Server(uvicorn.Server):
                 signal.signal(number, action)
 
 
-def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
+def _config(app: object, settings: ServerSettings, refused: Counter[str]) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn and litestar describe ASGI in types of their own
-        http=connections_within(settings),  # type: ignore[arg-type]  # called as a class is
+        http=connections_within(settings, refused),  # type: ignore[arg-type]  # called as a class is
         ws="none",
         lifespan="on",
         access_log=False,

@@ -6,10 +6,10 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly faults bench lint types arch docs format clean
+.PHONY: help demo test nightly faults bench bench-intake lint types arch docs format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamps remember what was installed, so that a second run starts at once.
 $(BIN)/python:
@@ -43,6 +43,9 @@ faults: $(VENV)/.installed-dev ## every fault there is a test for; writes docs/r
 
 bench: $(VENV)/.installed-dev ## measure against the official SDK; BENCH_ARGS=--full takes half an hour
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-intake: $(VENV)/.installed-dev ## measure the server's intake, ten minutes
+	$(BIN)/python -m benchmarks.intake --full
 
 lint: $(VENV)/.installed-dev ## formatting and lint
 	$(BIN)/ruff format --check src tests typing_tests docs examples benchmarks

@@ -15,6 +15,7 @@ from benchmarks import report
 from benchmarks.contenders import available
 from benchmarks.measures import PROBES, Effort, Probe
 from benchmarks.rounds import ProbeError, measure
+from benchmarks.sections import INTAKE, kept, put
 from benchmarks.sink import running
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     results = options.results or (RESULTS if is_whole else None)
     if results:
         page = report.document(measured, _command(options), datetime.now(UTC))
+        before = results.read_text("utf-8") if results.exists() else ""
+        if others := kept(before, INTAKE):
+            page = put(page, INTAKE, others)
         results.write_text(page, encoding="utf-8")
     return 0
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tallybook.errors import BatchError, LockedError
-from tallybook.log.directory import holds_payloads
+from tallybook.log.directory import holds_payloads, log_paths, read_segment
 from tallybook.log.entry import pack, unpack
-from tallybook.log.record import Contents, Damage
+from tallybook.log.record import Contents, Damage, scan
 from tallybook.log.write_ahead import Done, WriteAheadLog
 from tallybook.model.event import LATEST_MS, Arrival, Batch, DeadLetter, Received, Sender
 from tallybook.wire.batch_reader import MAX_LETTER_BYTES, read_batch, read_sender
@@ -77,6 +77,43 @@ class Drained:
         return Drained(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sealed segment: its log's directory, the name of that log, and the segment's number."""
+
+    log: Path
+    app_id: str
+    number: int
+
+
+Bring = Callable[[Segment, Sequence[str]], Drained]
+
+
+def bring_segment(segment: Segment, lake: EventLake, promoted: Sequence[str] = ()) -> Drained:
+    """Commit a sealed segment to the lake, once however often it is done; the file stays.
+
+    Raises:
+        StorageError: Log or lake refused.
+    """
+    contents = scan(read_segment(segment.log, segment.number), segment.number)
+    drained = Drained(
+        segments=1, damaged_records=len(contents.damages), torn_bytes=contents.torn_bytes
+    )
+    if not (contents.payloads or contents.damages):
+        return drained
+    committed = lake.commit(
+        _received(contents, segment.number),
+        app_id=segment.app_id,
+        number=segment.number,
+        promoted=promoted,
+    )
+    return drained + Drained(
+        decisions=committed.decisions,
+        conversions=committed.conversions,
+        dead_letters=committed.dead_letters,
+    )
+
+
 def _nothing_promoted() -> Sequence[str]:
     return ()
 
@@ -93,12 +130,21 @@ class Collector:
         lake: EventLake,
         *,
         promoted: Callable[[], Sequence[str]] = _nothing_promoted,
+        bring: Bring | None = None,
     ) -> None:
-        """``promoted`` names the attributes that get columns of their own, asked at each drain."""
+        """Nothing is drained yet.
+
+        Args:
+            log: Where bodies are kept until they are in the lake.
+            lake: Where they are brought.
+            promoted: Names the attributes that get columns of their own, asked at each segment.
+            bring: Brings a segment into the lake; by default it is done here, in this process.
+        """
         self.log = log
         self.drained = Drained()
         self._lake = lake
         self._promoted = promoted
+        self._bring = bring or (lambda segment, keys: bring_segment(segment, lake, keys))
 
     def accept(
         self,
@@ -142,6 +188,17 @@ class Collector:
         self.log.seal()
         return drained + self._drain_sealed()
 
+    def drain_abandoned(self, path: Path) -> Drained | None:
+        """Bring into the lake what is left in another log; ``None`` when somebody holds that.
+
+        Raises:
+            StorageError: Log or lake refused; nothing is lost.
+        """
+        return _drain_left(
+            path,
+            lambda log: Collector(log, self._lake, promoted=self._promoted, bring=self._bring),
+        )
+
     def close(self) -> None:
         """Let go of the log; what was not drained waits for whoever opens it next."""
         self.log.close()
@@ -153,23 +210,9 @@ class Collector:
         return drained
 
     def _drain_segment(self, number: int) -> Drained:
-        contents = self.log.read(number)
-        drained = Drained(
-            segments=1, damaged_records=len(contents.damages), torn_bytes=contents.torn_bytes
-        )
-        if contents.payloads or contents.damages:
-            committed = self._lake.commit(
-                _received(contents, number),
-                app_id=self.log.app_id,
-                number=number,
-                promoted=self._promoted(),
-            )
-            drained += Drained(
-                decisions=committed.decisions,
-                conversions=committed.conversions,
-                dead_letters=committed.dead_letters,
-            )
-        if contents.damages:
+        segment = Segment(self.log.path, self.log.app_id, number)
+        drained = self._bring(segment, self._promoted())
+        if drained.damaged_records:
             self.log.set_aside(number)
         else:
             self.log.remove(number)
@@ -183,22 +226,32 @@ def drain_leftovers(
     *,
     promoted: Sequence[str] = (),
 ) -> Drained | None:
-    """Bring into the lake what a server that is gone has left in its log.
+    """Bring into the lake what a server that is gone has left in its log, or its workers' logs.
 
     Returns:
-        What was brought over, or ``None`` when a server holds the log and will do so itself.
+        What was brought over, or ``None`` when a server holds one of them and will do so itself.
 
     Raises:
         StorageError: Log or lake refused; nothing is lost.
     """
-    if not holds_payloads(log_path):
+    drained = [
+        _drain_left(path, lambda log: Collector(log, lake, promoted=lambda: promoted))
+        for path in log_paths(log_path)
+    ]
+    if None in drained:
+        return None
+    return sum(filter(None, drained), Drained())
+
+
+def _drain_left(path: Path, collector: Callable[[WriteAheadLog], Collector]) -> Drained | None:
+    if not holds_payloads(path):
         return Drained()
     try:
-        log = WriteAheadLog(log_path)
+        log = WriteAheadLog(path)
     except LockedError:
         return None
     with log:
-        return Collector(log, lake, promoted=lambda: promoted).drain()
+        return collector(log).drain()
 
 
 @lru_cache(maxsize=4096)

@@ -23,6 +23,7 @@ from tallybook.collect import Collector, Drained, anonymous_ip, drain_leftovers
 from tallybook.errors import BatchError, StorageError
 from tallybook.lake.columns import TABLES
 from tallybook.lake.tables import Lake
+from tallybook.log.directory import worker_log
 from tallybook.log.entry import pack
 from tallybook.log.write_ahead import WriteAheadLog
 from tallybook.model.event import Arrival, Received
@@ -257,6 +258,23 @@ def test_what_a_killed_server_acknowledged_is_drained_by_whoever_comes_next(
 def test_leftovers_of_a_living_server_are_left_to_it(collector: Collector, tmp_path: Path) -> None:
     accept(collector, body("a"))
     assert drain_leftovers(tmp_path / "log", MemoryLake()) is None
+
+
+def test_leftovers_of_all_of_a_servers_workers_are_drained(
+    tmp_path: Path, lake: MemoryLake
+) -> None:
+    for worker in (1, 2, 11):
+        path = worker_log(tmp_path / "log", worker)
+        collector = Collector(WriteAheadLog(path), MemoryLake())
+        accept(collector, body(f"of-{worker}"))
+        collector.close()
+    (tmp_path / "log" / "worker-x").mkdir()  # none of ours
+    with WriteAheadLog(worker_log(tmp_path / "log", 2)):  # this one lives
+        assert drain_leftovers(tmp_path / "log", lake) is None
+    assert lake.uuids == ["of-1", "of-11"]
+    assert drain_leftovers(tmp_path / "log", lake) is not None
+    assert lake.uuids == ["of-1", "of-11", "of-2"]
+    assert drain_leftovers(tmp_path / "log", lake) == Drained()
 
 
 def test_where_there_is_no_log_there_is_nothing_to_drain(tmp_path: Path) -> None:

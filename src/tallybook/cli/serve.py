@@ -24,6 +24,7 @@ def serve(
         list[str] | None, Parameter(name="--cors-origin", help="Origin browsers may send from.")
     ] = None,
     root_path: Annotated[str, Parameter(help="Path prefix a proxy strips.")] = "",
+    workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1,
 ) -> int:
     """Receive events, keep them, and serve datafiles and results until told to stop.
 
@@ -41,6 +42,8 @@ def serve(
         Origin that browsers may send events from (repeatable); default: any.
     root_path:
         Path prefix that a proxy in front strips.
+    workers:
+        Processes that take requests; more than one is for machines with more than two cores.
     """
     kept = place(data, os.environ)
     return serve_http(
@@ -52,6 +55,7 @@ def serve(
             catalog_url=kept.catalog_url,
             cors_origins=tuple(cors_origin or ("*",)),
             root_path=root_path,
+            workers=workers,
         ),
         make_routes=result_routes,
     )

@@ -1,18 +1,20 @@
 """Batches → Arrow tables, column by column.
 
-Every column is one comprehension over the events: a row object a event would cost several times as
-much, and draining the log must keep up with taking it in.
+Draining the log must keep up with taking it in, so there is no work in Python for each value: the
+events' fields are turned into columns at once, and what a batch's events share is looked up once a
+batch. Text that is JSON stays the bytes it is encoded to; it is UTF-8 either way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import astuple
 
 from tallybook.lake.columns import (
     CONVERSIONS,
@@ -33,18 +35,9 @@ from tallybook.model.event import (
 from tallybook.model.time import DAY_MS
 
 _INT64: Final = 2**63
+_EVENTS_AT_ONCE: Final = 500  # fewer, and each column's own cost shows
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
-
-
-def json_text(value: object) -> str:
-    """Return compact JSON with sorted keys; numbers that JSON has no word for become null.
-
-    Example:
-        >>> json_text({"b": True, "a": "x"})
-        '{"a":"x","b":true}'
-    """
-    return _encode(value).decode()
 
 
 def canonical(value: AttributeValue) -> AttributeValue:
@@ -59,53 +52,32 @@ def canonical(value: AttributeValue) -> AttributeValue:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Attributes:
-    """The attributes of one event as the lake holds them."""
+_NO_ATTRIBUTES: Final = b"{}"
 
-    text: str
-    ids: str
-    promoted: tuple[str | None, ...]
-
-
-_NO_ATTRIBUTES: Final = "{}"
-
-Rows = Sequence[tuple[Event, Received]]
+Columns = Mapping[str, Sequence[object]]
 
 
 def decision_rows(received: Iterable[Received], promoted: Sequence[str] = ()) -> pa.Table:
     """Return the decisions as a table of the lake, with a column for each promoted attribute."""
-    rows = [(event, batch) for batch in received for event in batch.batch.decisions]
-    events: list[DecisionEvent] = [event for event, _ in rows]
-    columns: dict[str, list[object]] = {
-        "campaign_id": [e.campaign_id for e in events],
-        "experiment_id": [e.experiment_id for e in events],
-        "variation_id": [e.variation_id for e in events],
-        "is_holdback": [e.is_holdback for e in events],
-        "flag_key": [e.flag_key for e in events],
-        "rule_key": [e.rule_key for e in events],
-        "rule_type": [e.rule_type for e in events],
-        "variation_key": [e.variation_key for e in events],
-        "enabled": [e.enabled for e in events],
-        "cmab_uuid": [e.cmab_uuid for e in events],
-    }
-    return _table(DECISIONS, columns | _shared(rows), _carried(events, promoted))
+    batches = tuple(received)
+    events = [event for b in batches for event in b.batch.decisions]
+    columns = _fields(DecisionEvent, events) | _origins(
+        batches, [len(b.batch.decisions) for b in batches]
+    )
+    return _table(DECISIONS, columns, _carried(events, promoted))
 
 
 def conversion_rows(received: Iterable[Received], promoted: Sequence[str] = ()) -> pa.Table:
     """Return the conversions as a table of the lake, with a column for each promoted attribute."""
-    rows = [(event, batch) for batch in received for event in batch.batch.conversions]
-    events: list[ConversionEvent] = [event for event, _ in rows]
-    columns: dict[str, list[object]] = {
-        "event_key": [e.key for e in events],
-        "event_type": [e.event_type for e in events],
-        "revenue": [e.revenue for e in events],
-        "value": [e.value for e in events],
-        "quantity": [e.quantity for e in events],
-        "tags": [None if e.tags is None else json_text(e.tags) for e in events],
-        "properties": [None if e.properties is None else json_text(e.properties) for e in events],
-    }
-    return _table(CONVERSIONS, columns | _shared(rows), _carried(events, promoted))
+    batches = tuple(received)
+    events = [event for b in batches for event in b.batch.conversions]
+    columns = _fields(ConversionEvent, events) | _origins(
+        batches, [len(b.batch.conversions) for b in batches]
+    )
+    columns["event_key"] = columns.pop("key")
+    for name in ("tags", "properties"):
+        columns[name] = [None if value is None else _encode(value) for value in columns[name]]
+    return _table(CONVERSIONS, columns, _carried(events, promoted))
 
 
 def dead_letter_rows(received: Iterable[Received], _promoted: Sequence[str] = ()) -> pa.Table:
@@ -113,7 +85,7 @@ def dead_letter_rows(received: Iterable[Received], _promoted: Sequence[str] = ()
     rows = [(letter, batch) for batch in received for letter in batch.batch.dead_letters]
     letters = [letter for letter, _ in rows]
     senders = [batch.batch.sender for _, batch in rows]
-    columns: dict[str, list[object]] = {
+    columns: dict[str, Sequence[object]] = {
         "arrived_at": [batch.arrival.at_ms for _, batch in rows],
         "path": [letter.path for letter in letters],
         "reason": [letter.reason for letter in letters],
@@ -125,27 +97,58 @@ def dead_letter_rows(received: Iterable[Received], _promoted: Sequence[str] = ()
     return _table(DEAD_LETTERS, columns, {}, dated_by="arrived_at")
 
 
-ROWS: Final[Mapping[str, Callable[[Iterable[Received], Sequence[str]], pa.Table]]] = {
+_ROWS: Final[Mapping[str, Callable[[Sequence[Received], Sequence[str]], pa.Table]]] = {
     DECISIONS: decision_rows,
     CONVERSIONS: conversion_rows,
     DEAD_LETTERS: dead_letter_rows,
 }
 
 
-def _shared(rows: Rows) -> dict[str, list[object]]:
-    """Columns that decisions and conversions have in common, attributes apart."""
-    events = [event for event, _ in rows]
-    arrivals = [batch.arrival for _, batch in rows]
-    senders = [batch.batch.sender for _, batch in rows]
-    return {
-        "uuid": [e.uuid for e in events],
-        "occurred_at": [e.at_ms for e in events],
-        "arrived_at": [a.at_ms for a in arrivals],
-        "visitor_id": [e.visitor_id for e in events],
-        "session_id": [e.session_id for e in events],
+def rows_by_table(received: Iterable[Received], promoted: Sequence[str]) -> dict[str, pa.Table]:
+    """Return what each table is to be given, with a column for every attribute that can have one.
+
+    Batches are taken a few at a time, so that an iterator's are not all in memory at once, and
+    what was just decoded is turned into columns while the processor still has it at hand.
+    """
+    parts: dict[str, list[pa.Table]] = {name: [make([], promoted)] for name, make in _ROWS.items()}
+    for batches in _by_events(received, _EVENTS_AT_ONCE):
+        for name, make in _ROWS.items():
+            if any(getattr(b.batch, name) for b in batches):
+                parts[name].append(make(batches, promoted))
+    return {name: pa.concat_tables(tables).combine_chunks() for name, tables in parts.items()}
+
+
+def _by_events(received: Iterable[Received], count: int) -> Iterator[Sequence[Received]]:
+    """The batches in order, grouped so that each group has at least ``count`` events if it can."""
+    group: list[Received] = []
+    events = 0
+    for batch in received:
+        group.append(batch)
+        events += len(batch.batch.decisions) + len(batch.batch.conversions)
+        if events >= count or len(group) >= count:
+            yield group
+            group, events = [], 0
+    if group:
+        yield group
+
+
+def _fields(
+    kind: type[DecisionEvent | ConversionEvent], events: Iterable[Event]
+) -> dict[str, Sequence[object]]:
+    """The events' own columns; ``occurred_at`` is what they call ``at_ms``."""
+    names = ["occurred_at" if name == "at_ms" else name for name in kind.__struct_fields__]
+    rows = [astuple(event) for event in events]
+    return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+
+
+def _origins(batches: Sequence[Received], counts: Sequence[int]) -> dict[str, Sequence[object]]:
+    """Columns that a batch's events share, each batch's value as often as it has events."""
+    arrivals = [b.arrival for b in batches]
+    senders = [b.batch.sender for b in batches]
+    places = pa.array(np.repeat(np.arange(len(batches)), counts))
+    texts = {
         "account_id": [s.account_id for s in senders],
         "project_id": [s.project_id for s in senders],
-        "entity_id": [e.entity_id for e in events],
         "user_ip": [a.user_ip for a in arrivals],
         "user_agent": [a.user_agent for a in arrivals],
         "referer": [a.referer for a in arrivals],
@@ -153,42 +156,46 @@ def _shared(rows: Rows) -> dict[str, list[object]]:
         "client_name": [s.client_name for s in senders],
         "client_version": [s.client_version for s in senders],
     }
+    arrays = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+    arrays["arrived_at"] = pa.array([a.at_ms for a in arrivals], pa.int64())
+    return {name: array.take(places) for name, array in arrays.items()}
 
 
-def _carried(events: Sequence[Event], promoted: Sequence[str]) -> dict[str, list[object]]:
+def _carried(events: Iterable[Event], promoted: Sequence[str]) -> dict[str, Sequence[object]]:
     """Columns of attributes; events of one visitor share the tuple, so each is written out once."""
-    known: dict[int, _Attributes] = {}
+    known: dict[int, tuple[bytes | None, ...]] = {}
     carried = []
     for event in events:
-        found = known.get(id(event.attributes))
+        attributes = event.attributes
+        found = known.get(id(attributes))
         if found is None:
-            found = known[id(event.attributes)] = _attributes(event.attributes, promoted)
+            found = known[id(attributes)] = _attributes(attributes, promoted)
         carried.append(found)
-    columns: dict[str, list[object]] = {
-        "attributes": [c.text for c in carried],
-        "attribute_ids": [c.ids for c in carried],
-    }
-    for place, key in enumerate(promoted):
-        columns[promoted_column(key)] = [c.promoted[place] for c in carried]
-    return columns
-
-
-def _attributes(attributes: tuple[VisitorAttribute, ...], promoted: Sequence[str]) -> _Attributes:
-    if not attributes:
-        return _Attributes(_NO_ATTRIBUTES, _NO_ATTRIBUTES, (None,) * len(promoted))
-    values = {a.key: canonical(a.value) for a in attributes}
-    ids = {a.key: a.entity_id for a in attributes if a.entity_id is not None}
-    return _Attributes(
-        text=json_text(values),
-        ids=json_text(ids),
-        promoted=tuple([json_text(values[k]) if k in values else None for k in promoted]),
+    names = ["attributes", "attribute_ids", *map(promoted_column, promoted)]
+    return dict(
+        zip(names, zip(*carried, strict=True) if carried else [()] * len(names), strict=True)
     )
+
+
+def _attributes(
+    attributes: tuple[VisitorAttribute, ...], promoted: Sequence[str]
+) -> tuple[bytes | None, ...]:
+    """The attributes' values, their ids, and each promoted value, as JSON."""
+    if not attributes:
+        return (_NO_ATTRIBUTES, _NO_ATTRIBUTES, *[None] * len(promoted))
+    values, ids = {}, {}
+    for entity_id, key, value in map(astuple, attributes):
+        values[key] = canonical(value) if value.__class__ is float else value
+        if entity_id is not None:
+            ids[key] = entity_id
+    texts = [_encode(values[key]) if key in values else None for key in promoted]
+    return (_encode(values), _encode(ids), *texts)
 
 
 def _table(
     name: str,
-    columns: Mapping[str, list[object]],
-    carried: Mapping[str, list[object]],
+    columns: Columns,
+    carried: Columns,
     *,
     dated_by: str = "occurred_at",
 ) -> pa.Table:

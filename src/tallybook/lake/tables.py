@@ -37,7 +37,7 @@ from tallybook.lake.columns import (
 )
 from tallybook.lake.days import few_days_each
 from tallybook.lake.durable import local_path, make_durable, refuse_cut_short
-from tallybook.lake.rows import ROWS
+from tallybook.lake.rows import rows_by_table
 from tallybook.model.event import Received
 
 _ATTEMPTS: Final = 8
@@ -101,9 +101,10 @@ class Lake:
             StorageError: The store refused; what was committed before that stays, and committing
                 again adds the rest.
         """
-        batches = tuple(received)
+        keys = [key for key in dict.fromkeys(promoted) if promotable([key], ())]
+        rows = rows_by_table(received, keys)
         added = {
-            name: self._append(name, batches, Transaction(app_id, number), promoted)
+            name: self._append(name, rows[name], Transaction(app_id, number), keys)
             for name in TABLES
         }
         repeated = tuple(name for name, rows in added.items() if rows is None)
@@ -134,21 +135,19 @@ class Lake:
     def _append(
         self,
         name: str,
-        batches: Sequence[Received],
+        rows: pa.Table,
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
         """Add the rows of one table; return how many, or ``None`` when they are there already."""
-        if not _has_rows(name, batches):
+        if not rows.num_rows:
             return 0
-        keys = [key for key in dict.fromkeys(promoted) if promotable([key], ())]
-        rows: pa.Table = ROWS[name](batches, keys)
         app_id, number = transaction.app_id, transaction.version
         counts = []
         with self._refusing(name):
             for place, part in enumerate(few_days_each(rows)):
                 own = Transaction(f"{app_id}/{place}", number) if place else transaction
-                append = partial(self._append_once, name, part, own, keys)
+                append = partial(self._append_once, name, part, own, promoted)
                 counts.append(_persistently(append))
         added = [count for count in counts if count is not None]
         return sum(added) if added else None
@@ -224,10 +223,6 @@ class Lake:
         except (DeltaError, OSError) as error:
             reason = " ".join(str(error).split())
             raise StorageError(f"lake table {self._table_uri(name)}: {reason}") from error
-
-
-def _has_rows(name: str, batches: Iterable[Received]) -> bool:
-    return any(getattr(received.batch, name) for received in batches)
 
 
 def _names(table: DeltaTable) -> list[str]:

@@ -19,6 +19,7 @@ from tallybook.errors import LockedError, StorageError
 
 _SUFFIX: Final = ".log"
 _DAMAGED: Final = ".damaged"
+_WORKER: Final = "worker-"
 _DIGITS: Final = 20
 _PRIVATE: Final = 0o600  # bodies hold visitor ids
 
@@ -60,12 +61,6 @@ class LogDirectory:
                 os.close(descriptor)
                 raise
             return descriptor
-
-    def read(self, number: int) -> bytes:
-        """All bytes of a segment."""
-        path = self._file(number)
-        with refusing(f"{path}: cannot read the log segment"):
-            return path.read_bytes()
 
     def remove(self, number: int) -> None:
         """Remove a segment that is in the lake; gone already is fine."""
@@ -113,6 +108,35 @@ class LogDirectory:
             raise StorageError(f"{path}: expected a UUID, found {text!r}") from None
 
 
+def read_segment(path: Path, number: int) -> bytes:
+    """All bytes of a segment of the log at ``path``, whoever holds the log.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    file = path / _name(number)
+    with refusing(f"{file}: cannot read the log segment"):
+        return file.read_bytes()
+
+
+def worker_log(path: Path, worker: int) -> Path:
+    """The log of a server's worker under the server's log directory; the first one's is that."""
+    return path if worker == 1 else path / f"{_WORKER}{worker}"
+
+
+def log_paths(path: Path) -> list[Path]:
+    """Every log there is under a server's log directory, by its workers' numbers.
+
+    Raises:
+        StorageError: It cannot be listed.
+    """
+    with refusing(f"{path}: cannot list the logs"):
+        if not path.is_dir():
+            return []
+        names = [p.name.removeprefix(_WORKER) for p in path.iterdir() if _is_worker_log(p)]
+    return [path, *(worker_log(path, number) for number in sorted(map(int, names)))]
+
+
 def holds_payloads(path: Path) -> bool:
     """True when a log stands at ``path`` with something in it; asked without locking anything."""
     with refusing(f"{path}: cannot list the log"):
@@ -126,6 +150,10 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{what}: {error.strerror or error}") from error
+
+
+def _is_worker_log(path: Path) -> bool:
+    return path.name.startswith(_WORKER) and path.name.removeprefix(_WORKER).isdecimal()
 
 
 def _name(number: int) -> str:

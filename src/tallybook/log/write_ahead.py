@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tallybook.errors import StorageError
-from tallybook.log.directory import LogDirectory
+from tallybook.log.directory import LogDirectory, read_segment
 from tallybook.log.record import Contents, scan
 from tallybook.log.segment import ActiveSegment
 
@@ -93,6 +93,11 @@ class WriteAheadLog:
         self._thread.start()
 
     @property
+    def path(self) -> Path:
+        """The log's directory."""
+        return self._directory.path
+
+    @property
     def app_id(self) -> str:
         """The log's own name, kept in its directory: half of what makes a commit happen once."""
         return self._directory.app_id
@@ -149,7 +154,7 @@ class WriteAheadLog:
 
     def read(self, number: int) -> Contents:
         """What a sealed segment holds."""
-        return scan(self._directory.read(number), number)
+        return scan(read_segment(self.path, number), number)
 
     def remove(self, number: int) -> None:
         """Remove a sealed segment whose contents are safe elsewhere."""

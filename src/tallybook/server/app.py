@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, Protocol, cast
@@ -22,6 +23,7 @@ from tallybook.server.auth import Authenticator, guard_with
 from tallybook.server.datafiles import DatafileCatalog, DatafilesEndpoint
 from tallybook.server.drainer import Drainer
 from tallybook.server.events import EventsEndpoint
+from tallybook.server.figures import Meet, alone, figures_of
 from tallybook.server.problems import PROBLEM_TYPE, ProblemError, problem_of
 from tallybook.server.revisions import RevisionWatch
 from tallybook.server.settings import ServerSettings
@@ -36,28 +38,33 @@ class ServedCatalog(DatafileCatalog, AccessCatalog, Protocol):
     """What the application asks of a catalog."""
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - each is a part that tests replace
     drainer: Drainer,
     catalog: ServedCatalog,
     settings: ServerSettings,
     *,
     routes: Sequence[ControllerRouterHandler] = (),
     watch: RevisionWatch | None = None,
+    meet: Meet = alone,
+    refused: Counter[str] | None = None,
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> ASGIApp:
     """The application over the drainer's collector and a catalog; ``routes`` join the router.
 
     Whatever is among ``routes`` needs a token: what nobody thought of is closed.
-    Whoever stops the server ends ``watch``, or those who listen for revisions hold it up.
+    Whoever stops the server ends ``watch``, or those who listen for revisions hold it up. ``meet``
+    is told how to get this worker's figures, and says how to get those of all. What connections
+    refuse is counted in ``refused`` beside what is refused here.
     """
     authenticator = Authenticator(AccessWatch(catalog, clock_ms, time.monotonic))
-    events = EventsEndpoint(drainer.collector, settings, clock_ms, authenticator)
+    events = EventsEndpoint(drainer.collector, settings, clock_ms, authenticator, refused)
     datafiles = DatafilesEndpoint(catalog, settings, clock_ms)
-    watch = watch or RevisionWatch(catalog, settings.announce_every_s)
-    announcements = AnnouncementsEndpoint(datafiles, watch, settings)
+    revisions = watch or RevisionWatch(catalog, settings.announce_every_s)
+    announcements = AnnouncementsEndpoint(datafiles, revisions, settings)
+    gather = meet(lambda: figures_of(events, drainer, revisions))
     router = Litestar(
         route_handlers=[
-            *watch_routes(events, drainer, watch),
+            *watch_routes(gather, settings.workers),
             Router("/", route_handlers=routes, guards=[guard_with(authenticator)]),
         ],
         exception_handlers={Exception: _answer},

@@ -31,9 +31,10 @@ class EventsEndpoint:
         settings: ServerSettings,
         clock_ms: Callable[[], int],
         authenticator: Authenticator,
+        refused: Counter[str] | None = None,
     ) -> None:
         self.answers: Counter[int] = Counter()
-        self.refused: Counter[str] = Counter()
+        self.refused = Counter() if refused is None else refused
         self._collector = collector
         self._clock_ms = clock_ms
         self._authenticator = authenticator

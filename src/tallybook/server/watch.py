@@ -1,9 +1,14 @@
-"""What the outside may watch: ``/health/live``, ``/health/ready`` and ``/metrics``."""
+"""What the outside may watch: ``/health/live``, ``/health/ready`` and ``/metrics``.
+
+A server with several workers answers for all of them, whichever is asked: each worker's figures
+carry its number, and it is ready when every worker that runs is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
 from litestar import MediaType, Response, get
 from litestar.types import ControllerRouterHandler
@@ -11,74 +16,118 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as MetricSource
 
-from tallybook.server.drainer import Drainer
-from tallybook.server.events import EventsEndpoint
-from tallybook.server.revisions import RevisionWatch
+from tallybook.server.figures import Figures, Gather
+
+Family = CounterMetricFamily | GaugeMetricFamily
 
 
-class Figures(MetricSource):
+_SINGLE: Final[Sequence[tuple[type[Family], str, str, Callable[[Figures], float]]]] = (
+    (
+        CounterMetricFamily,
+        "tallybook_log_damaged_records",
+        "Log records that were damaged on disk",
+        lambda figures: figures.drained.damaged_records,
+    ),
+    (
+        CounterMetricFamily,
+        "tallybook_drain_failures",
+        "Failed drains",
+        lambda figures: figures.drain_failures,
+    ),
+    (
+        GaugeMetricFamily,
+        "tallybook_log_waiting_bytes",
+        "Bytes waiting for the disk",
+        lambda figures: figures.waiting_bytes,
+    ),
+    (
+        GaugeMetricFamily,
+        "tallybook_log_sealed_segments",
+        "Log segments not in the lake yet",
+        lambda figures: figures.sealed_segments,
+    ),
+    (
+        GaugeMetricFamily,
+        "tallybook_revision_listeners",
+        "Connections that wait for new revisions",
+        lambda figures: figures.listeners,
+    ),
+    (
+        GaugeMetricFamily,
+        "tallybook_ready",
+        "1 when events are taken",
+        lambda figures: not figures.log_fault,
+    ),
+)
+
+
+class Metrics(MetricSource):
     """Everything countable about the intake, read when somebody asks."""
 
-    def __init__(
-        self, endpoint: EventsEndpoint, drainer: Drainer, revisions: RevisionWatch
-    ) -> None:
-        self._endpoint = endpoint
-        self._drainer = drainer
-        self._revisions = revisions
+    def __init__(self, gather: Gather, workers: int) -> None:
+        self._gather = gather
+        self._labels = ("worker",) if workers > 1 else ()
 
     def collect(self) -> Iterable[Metric]:
         """The metrics as they are now."""
-        log = self._drainer.collector.log
-        drained = self._drainer.collector.drained
-        yield _counter(
+        found = self._gather()
+        by_label = [(self._named(worker), figures) for worker, figures in found]
+        yield self._counters(
             "tallybook_event_requests",
             "Answers to POST /v1/events",
             "status",
-            {str(int(status)): count for status, count in self._endpoint.answers.items()},
+            [(labels, figures.answers) for labels, figures in by_label],
         )
-        yield _counter(
-            "tallybook_event_refusals", "Bodies not taken", "cause", self._endpoint.refused
+        yield self._counters(
+            "tallybook_event_refusals",
+            "Bodies not taken",
+            "cause",
+            [(labels, figures.refused) for labels, figures in by_label],
         )
-        yield _counter(
+        yield self._counters(
             "tallybook_drained",
             "Items brought from the log into the lake",
             "kind",
-            {
-                "decision": drained.decisions,
-                "conversion": drained.conversions,
-                "dead_letter": drained.dead_letters,
-            },
+            [
+                (
+                    labels,
+                    {
+                        "decision": figures.drained.decisions,
+                        "conversion": figures.drained.conversions,
+                        "dead_letter": figures.drained.dead_letters,
+                    },
+                )
+                for labels, figures in by_label
+            ],
         )
-        yield CounterMetricFamily(
-            "tallybook_log_damaged_records",
-            "Log records that were damaged on disk",
-            value=drained.damaged_records,
-        )
-        yield CounterMetricFamily(
-            "tallybook_drain_failures", "Failed drains", value=self._drainer.failures
-        )
-        yield GaugeMetricFamily(
-            "tallybook_log_waiting_bytes", "Bytes waiting for the disk", value=log.waiting_bytes
-        )
-        yield GaugeMetricFamily(
-            "tallybook_log_sealed_segments",
-            "Log segments not in the lake yet",
-            value=len(log.sealed()),
-        )
-        yield GaugeMetricFamily(
-            "tallybook_revision_listeners",
-            "Connections that wait for new revisions",
-            value=self._revisions.listeners,
-        )
-        yield GaugeMetricFamily("tallybook_ready", "1 when events are taken", value=not log.fault)
+        for kind, name, about, value_of in _SINGLE:
+            family = kind(name, about, labels=self._labels)
+            for labels, figures in by_label:
+                family.add_metric(labels, value_of(figures))
+            yield family
+        yield GaugeMetricFamily("tallybook_workers", "Workers that run", value=len(found))
+
+    def _named(self, worker: int) -> list[str]:
+        return [str(worker)] if self._labels else []
+
+    def _counters(
+        self,
+        name: str,
+        about: str,
+        label: str,
+        by_worker: Iterable[tuple[Sequence[str], Mapping[str, int]]],
+    ) -> CounterMetricFamily:
+        family = CounterMetricFamily(name, about, labels=[label, *self._labels])
+        for worker, values in by_worker:
+            for key, value in sorted(values.items()):
+                family.add_metric([key, *worker], value)
+        return family
 
 
-def watch_routes(
-    endpoint: EventsEndpoint, drainer: Drainer, revisions: RevisionWatch
-) -> Sequence[ControllerRouterHandler]:
-    """The routes of this module over the given parts."""
+def watch_routes(gather: Gather, workers: int) -> Sequence[ControllerRouterHandler]:
+    """The routes of this module over the workers' figures."""
     registry = CollectorRegistry()
-    registry.register(Figures(endpoint, drainer, revisions))
+    registry.register(Metrics(gather, workers))
 
     @get("/health/live", include_in_schema=False, sync_to_thread=False)
     def live() -> dict[str, str]:
@@ -86,13 +135,11 @@ def watch_routes(
 
     @get("/health/ready", include_in_schema=False, sync_to_thread=False)
     def ready() -> Response[dict[str, str | None]]:
-        fault = drainer.collector.log.fault
-        status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
-        state = {
-            "status": "not ready" if fault else "ready",
-            "log": str(fault) if fault else None,
-            "drain": drainer.fault,
-        }
+        found = gather()
+        log = next((figures.log_fault for _, figures in found if figures.log_fault), None)
+        drain = next((figures.drain_fault for _, figures in found if figures.drain_fault), None)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if log else HTTPStatus.OK
+        state = {"status": "not ready" if log else "ready", "log": log, "drain": drain}
         return Response(state, status_code=status, media_type=MediaType.JSON)
 
     @get("/metrics", include_in_schema=False, sync_to_thread=False)
@@ -102,10 +149,3 @@ def watch_routes(
         return Response(generate_latest(registry), media_type=kind)
 
     return [live, ready, metrics]
-
-
-def _counter(name: str, about: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, about, labels=[label])
-    for key, value in sorted(values.items()):
-        family.add_metric([key], value)
-    return family

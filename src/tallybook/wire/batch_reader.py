@@ -44,6 +44,7 @@ from tallybook.wire.event_api import (
     WholeBatchItem,
 )
 from tallybook.wire.event_values import (
+    NO_CAMPAIGNS,
     Campaigns,
     Who,
     activated_by,
@@ -53,6 +54,7 @@ from tallybook.wire.event_values import (
     decision_of,
     is_activation,
     sender_of,
+    who,
 )
 from tallybook.wire.irregular import UNREADABLE, IrregularError, explain, refusal
 from tallybook.wire.salvage import MARK, MARK_BYTES, NOT_JSON, salvage, unmarked
@@ -154,29 +156,23 @@ class _Kept:
 
     def take_visitor(self, visitor: VisitorItem) -> None:
         """Keep all of a visitor, or raise ``IrregularError`` at the first thing amiss."""
-        attributes = visitor.attributes
-        who = Who(
-            visitor.visitor_id,
-            visitor.session_id,
-            tuple([attribute_of(item) for item in attributes]) if attributes else (),
-        )
-        shared_chars = who.chars
+        attributes = tuple([attribute_of(item) for item in visitor.attributes or ()])
+        person = who(visitor.visitor_id, visitor.session_id, attributes)
         for snapshot in visitor.snapshots:
-            campaigns = campaigns_of(snapshot.decisions or ())
+            decisions = snapshot.decisions
+            campaigns = campaigns_of(decisions) if decisions else NO_CAMPAIGNS
             for item in snapshot.events:
-                self.take_event(item, campaigns, who, shared_chars)
+                self.take_event(item, campaigns, person)
 
-    def take_event(
-        self, item: EventItem, campaigns: Campaigns, who: Who, shared_chars: int
-    ) -> None:
+    def take_event(self, item: EventItem, campaigns: Campaigns, person: Who) -> None:
         if is_activation(item):
             activated = activated_by(item, campaigns)
             rows = len(activated.decisions)
-            self.unfold(rows * shared_chars + activated.chars, rows)
-            self.decisions.extend([decision_of(item, d, who) for d in activated.decisions])
+            self.unfold(rows * person.chars + activated.chars, rows)
+            self.decisions += [decision_of(item, d, person) for d in activated.decisions]
         else:
-            conversion = conversion_of(item, who)
-            self.unfold(shared_chars, 1)
+            conversion = conversion_of(item, person)
+            self.unfold(person.chars, 1)
             self.conversions.append(conversion)
 
     def unfold(self, chars: int, rows: int) -> None:
@@ -197,19 +193,19 @@ class _Kept:
             return
         attributes = self.read_items(visitor.attributes, f"{path}.attributes", _read_attribute)
         session_id = self.read(visitor.session_id, f"{path}.session_id", _read_session)
-        who = Who(visitor.visitor_id, session_id, tuple(attributes))
+        person = who(visitor.visitor_id, session_id, tuple(attributes))
         for number, snapshot in enumerate(visitor.snapshots):
-            self.read_snapshot(snapshot, f"{path}.snapshots[{number}]", who)
+            self.read_snapshot(snapshot, f"{path}.snapshots[{number}]", person)
 
-    def read_snapshot(self, raw: Raw, path: str, who: Who) -> None:
+    def read_snapshot(self, raw: Raw, path: str, person: Who) -> None:
         snapshot = self.read(raw, path, _loose_snapshot.decode)
         if snapshot is None:
             return
         decisions = self.read_items(snapshot.decisions, f"{path}.decisions", _read_decision)
-        campaigns, shared_chars = campaigns_of(decisions), who.chars
+        campaigns = campaigns_of(decisions)
 
         def keep(item: Raw) -> bool:
-            self.take_event(_event.decode(_readable(item)), campaigns, who, shared_chars)
+            self.take_event(_event.decode(_readable(item)), campaigns, person)
             return True
 
         for number, item in enumerate(snapshot.events):

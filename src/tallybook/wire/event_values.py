@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from tallybook.model.event import (
     ACTIVATION_KEY,
@@ -28,39 +28,45 @@ _ROW_CHARS: Final = 2_000  # what a row takes in memory even if its texts are em
 _NO_METADATA: Final = MetadataItem()
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
-    """The visitor an event belongs to."""
+class Who(Struct, frozen=True):
+    """The visitor an event belongs to; ``chars`` are written out with each event of theirs."""
 
     visitor_id: str
     session_id: str | None
     attributes: tuple[VisitorAttribute, ...]
-
-    @property
-    def chars(self) -> int:
-        """Characters that are written out with each of the visitor's events."""
-        texts = (
-            len(a.key) + (len(a.value) if isinstance(a.value, str) else 0) for a in self.attributes
-        )
-        return len(self.visitor_id) + len(self.session_id or "") + sum(texts)
+    chars: int
 
 
-@dataclass(slots=True)
-class Campaign:
+class Campaign(Struct):
     """A snapshot's decisions of one campaign; ``chars`` are written out by each activation."""
 
-    decisions: list[DecisionItem] = field(default_factory=list)
+    decisions: list[DecisionItem]
     chars: int = 0
 
 
 Campaigns = Mapping[str, Campaign]
+NO_CAMPAIGNS: Final[Campaigns] = {}
+
+
+def who(
+    visitor_id: str, session_id: str | None, attributes: tuple[VisitorAttribute, ...] = ()
+) -> Who:
+    """The visitor, measured."""
+    chars = len(visitor_id) + len(session_id or "")
+    for attribute in attributes:
+        value = attribute.value
+        chars += len(attribute.key) + (len(value) if isinstance(value, str) else 0)
+    return Who(visitor_id, session_id, attributes, chars)
 
 
 def campaigns_of(decisions: Iterable[DecisionItem]) -> Campaigns:
     """A snapshot's decisions by the campaign that activates them."""
     campaigns: dict[str, Campaign] = {}
     for decision in decisions:
-        campaign = campaigns.setdefault(decision.campaign_id or "", Campaign())
+        campaign_id = decision.campaign_id or ""
+        campaign = campaigns.get(campaign_id)
+        if campaign is None:
+            campaign = campaigns[campaign_id] = Campaign([])
         campaign.decisions.append(decision)
         campaign.chars += _ROW_CHARS + _chars(decision)
     return campaigns
@@ -68,17 +74,16 @@ def campaigns_of(decisions: Iterable[DecisionItem]) -> Campaigns:
 
 def _chars(decision: DecisionItem) -> int:
     about = decision.metadata or _NO_METADATA
-    texts = (
-        decision.campaign_id,
-        decision.experiment_id,
-        decision.variation_id,
-        about.flag_key,
-        about.rule_key,
-        about.rule_type,
-        about.variation_key,
-        about.cmab_uuid,
+    return (
+        len(decision.campaign_id or "")
+        + len(decision.experiment_id or "")
+        + len(decision.variation_id or "")
+        + len(about.flag_key or "")
+        + len(about.rule_key or "")
+        + len(about.rule_type or "")
+        + len(about.variation_key or "")
+        + len(about.cmab_uuid or "")
     )
-    return sum([len(text) for text in texts if text])
 
 
 def sender_of(envelope: Envelope) -> Sender:
@@ -104,7 +109,9 @@ def attribute_of(item: AttributeItem) -> VisitorAttribute:
     Raises:
         IrregularError: ``entity_id``, ``key`` or a usable value is missing.
     """
-    value = _attribute_value(item.value)
+    value = item.value
+    if value.__class__ is not str or value.startswith(TYPED_MARK):
+        value = _attribute_value(value)
     if item.type != "custom":
         return VisitorAttribute(None, item.key or item.type, value)
     if item.entity_id is None:

@@ -1,0 +1,1 @@
+"""What the server's intake costs: ``python -m benchmarks.intake``."""

@@ -23,6 +23,7 @@ from msgspec import Struct
 from tallybook.collect import Drained, EventLake, Segment, bring_segment
 from tallybook.errors import TallybookError
 from tallybook.lake.tables import Lake
+from tallybook.server.problems import where
 
 _NICER: Final = 5  # intake comes first where there is not enough for both
 
@@ -64,7 +65,7 @@ def _carry_out(order: Order, lake: EventLake) -> Reply:
     except TallybookError as error:
         return Reply(error=str(error))
     except Exception as error:  # noqa: BLE001 - the lake's libraries raise what they like
-        return Reply(error=repr(error))
+        return Reply(error=f"{type(error).__name__} at {where(error)}")
     finally:
         gc.collect()
 

@@ -22,6 +22,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "tallybook.cli.results:results": "Show an experiment's results.",
     "tallybook.cli.results:why": "Show what counted of a visitor, and why the rest did not.",
     "tallybook.cli.results:sql": "Show the query behind an experiment's results.",
+    "tallybook.cli.upkeep:compact": "Merge small files, and remove what nobody reads any more.",
+    "tallybook.cli.upkeep:forget": "Remove everything of a visitor, and print a receipt.",
+    "tallybook.cli.upkeep:doctor": "Examine a data directory and say what is wrong.",
     "tallybook.cli.demo:demo": "Send traffic with a known truth and show the results beside it.",
 }
 IMPORTING: Final = ("tallybook.cli.definition:datafile", "tallybook.cli.data:events")

@@ -36,7 +36,7 @@ def make_durable(table: Path, version: int) -> None:
     added = [table / unquote(path) for path in _added(entry)]
     folders = {parent for file in [entry, *added] for parent in _up_to(file, table)}
     for path in [*added, entry, *folders]:
-        _force(path)
+        force(path)
 
 
 def _added(entry: Path) -> Iterable[str]:
@@ -50,7 +50,8 @@ def _up_to(file: Path, table: Path) -> Iterable[Path]:
     return [parent for parent in file.parents if parent.is_relative_to(table)]
 
 
-def _force(path: Path) -> None:
+def force(path: Path) -> None:
+    """Force a file or a directory's entries to the disk; gone already is fine."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -8,9 +8,7 @@ number at once collide in the log; the loser looks again and finds it done.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -23,23 +21,23 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from tallybook.errors import ConfigError, StorageError
-from tallybook.lake.columns import PARTITION, SCHEMAS, SQL_TYPES, TABLES, promotable
-from tallybook.lake.durable import local_path, make_durable
+from tallybook.lake.columns import SCHEMAS, SQL_TYPES, TABLES, promotable
+from tallybook.lake.delta import DeltaTables, persistently
+from tallybook.lake.durable import local_path
+from tallybook.lake.forgotten import FORGOTTEN, MARK, Forgotten, read_list
 from tallybook.lake.rows import ROWS
 from tallybook.model.event import Received
 
-_ATTEMPTS: Final = 8
-_FIRST_PAUSE_S: Final = 0.02  # doubled from attempt to attempt: 2.5 s in all
-_UNADDRESSABLE: Final = frozenset("[]|\\^")  # delta-rs takes a path through a URL and back
 _WRITING: Final = WriterProperties(compression="ZSTD", compression_level=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Rows that a commit added to the lake; ``repeated`` are tables that had its number already."""
+    """Rows that a commit added to the lake; ``repeated`` are tables that had its number already.
+
+    What visitors did who are to be forgotten is not among them.
+    """
 
     decisions: int = 0
     conversions: int = 0
@@ -63,12 +61,9 @@ class Lake:
         Raises:
             ConfigError: The path holds characters that the storage layer cannot address.
         """
-        self.uri = uri.rstrip("/") or "/"
-        self._options = dict(storage_options) if storage_options else None
-        if "://" not in uri and (unquote(uri) != uri or _UNADDRESSABLE.intersection(uri)):
-            raise ConfigError(
-                f"lake {uri}: expected a path without [ ] | \\ ^ and without percent escapes"
-            )
+        self._tables = DeltaTables(uri, storage_options)
+        self.uri = self._tables.uri
+        self._forgotten: tuple[str, Forgotten] | None = None  # with the mark it was read under
 
     def commit(
         self,
@@ -100,8 +95,8 @@ class Lake:
 
     def files(self, table: str) -> list[str]:
         """Return the Parquet files that make up a table now; none when it has no rows yet."""
-        with self._refusing(table):
-            found = self._open(table)
+        with self._tables.refusing(table):
+            found = self._tables.open(table)
             uris = found.file_uris() if found is not None else []
         if local_path(self.uri) is None:
             return uris
@@ -110,8 +105,8 @@ class Lake:
     def columns(self, table: str) -> dict[str, str]:
         """Return a table's columns with their SQL types: the fixed ones, then promoted ones."""
         fixed = {field.name: SQL_TYPES[field.type] for field in SCHEMAS[table]}
-        with self._refusing(table):
-            found = self._open(table)
+        with self._tables.refusing(table):
+            found = self._tables.open(table)
         names = _names(found) if found is not None else []
         return fixed | {name: "varchar" for name in names if name not in fixed}
 
@@ -119,6 +114,14 @@ class Lake:
     def is_empty(self) -> bool:
         """True when no table has a row."""
         return not any(self.files(table) for table in TABLES)
+
+    def _to_forget(self, table: DeltaTable) -> Forgotten | None:
+        mark = table.metadata().configuration.get(MARK)
+        if mark is None:
+            return None
+        if self._forgotten is None or self._forgotten[0] != mark:
+            self._forgotten = mark, read_list(self._tables.uri_of(FORGOTTEN), self._tables.options)
+        return self._forgotten[1]
 
     def _append(
         self,
@@ -130,8 +133,8 @@ class Lake:
         """Add the rows of one table; return how many, or ``None`` when they are there already."""
         if not _has_rows(name, batches):
             return 0
-        with self._refusing(name):
-            return _persistently(lambda: self._append_once(name, batches, transaction, promoted))
+        with self._tables.refusing(name):
+            return persistently(lambda: self._append_once(name, batches, transaction, promoted))
 
     def _append_once(
         self,
@@ -140,12 +143,14 @@ class Lake:
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
-        table = self._open(name) or self._create(name)
+        table = self._tables.open(name) or self._tables.create(name)
         known = table.transaction_version(transaction.app_id)
         if known is not None and known >= transaction.version:
-            self._make_durable(name, range(table.version(), table.version() + 1))
+            self._tables.make_durable(name, range(table.version(), table.version() + 1))
             return None
         rows: pa.Table = ROWS[name](batches, promotable(promoted, _names(table)))
+        if (forgotten := self._to_forget(table)) is not None:
+            rows = forgotten.without(name, rows)
         before = table.version()
         write_deltalake(
             table,
@@ -155,43 +160,8 @@ class Lake:
             writer_properties=_WRITING,
             commit_properties=CommitProperties(app_transactions=[transaction]),
         )
-        self._make_durable(name, range(before, table.version() + 1))
+        self._tables.make_durable(name, range(before, table.version() + 1))
         return int(rows.num_rows)
-
-    def _open(self, name: str) -> DeltaTable | None:
-        try:
-            return DeltaTable(self._table_uri(name), storage_options=self._options)
-        except TableNotFoundError:
-            return None
-
-    def _create(self, name: str) -> DeltaTable:
-        return DeltaTable.create(
-            self._table_uri(name),
-            schema=SCHEMAS[name],
-            mode="ignore",
-            partition_by=[PARTITION],
-            name=name,
-            storage_options=self._options,
-        )
-
-    def _make_durable(self, name: str, versions: range) -> None:
-        # Versions in between are other writers'; forcing those too does no harm.
-        path = local_path(self._table_uri(name))
-        if path is None:
-            return
-        for version in versions:
-            make_durable(path, version)
-
-    def _table_uri(self, name: str) -> str:
-        return f"{self.uri}/{name}"
-
-    @contextmanager
-    def _refusing(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (DeltaError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise StorageError(f"lake table {self._table_uri(name)}: {reason}") from error
 
 
 def _has_rows(name: str, batches: Iterable[Received]) -> bool:
@@ -200,13 +170,3 @@ def _has_rows(name: str, batches: Iterable[Received]) -> bool:
 
 def _names(table: DeltaTable) -> list[str]:
     return [field.name for field in table.schema().fields]
-
-
-def _persistently(attempt: Callable[[], int | None]) -> int | None:
-    """Try again as long as somebody else's commit came in between."""
-    for turn in range(_ATTEMPTS - 1):
-        try:
-            return attempt()
-        except CommitFailedError:
-            time.sleep(_FIRST_PAUSE_S * 2**turn)
-    return attempt()

@@ -83,11 +83,11 @@ def _carried_out(upkeep: Upkeep, table: str, snapshot: Snapshot, plan: Plan) -> 
     added = write_parts(snapshot.directory, day, plan.batches(), snapshot.schema)
     try:
         _check(snapshot, plan, sum(file.rows for file in added))
-        version = snapshot.replace(plan.files, added, plan.note)
+        versions = snapshot.replace(plan.files, added, plan.note)
     except StorageError:
         discard(map(snapshot.location, added))
         raise
-    upkeep.make_durable(table, version)
+    upkeep.make_durable(table, versions)
     return Rewritten(plan.files, added)
 
 

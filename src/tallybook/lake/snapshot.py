@@ -69,13 +69,16 @@ class Snapshot:
 
     def replace(
         self, removed: Sequence[LiveFile], added: Sequence[LiveFile], note: Mapping[str, Any]
-    ) -> int:
-        """Replace files by others, which lie there already; return the commit's version.
+    ) -> range:
+        """Replace files by others, which lie there already.
 
         Args:
             removed: Files of this snapshot.
             added: Files with what is to be kept of the removed ones.
             note: What the table's history says of it.
+
+        Returns:
+            The versions since this snapshot, the commit's among them.
 
         Raises:
             OvertakenError: A removed file is no longer there, or the table's properties changed.
@@ -95,7 +98,8 @@ class Snapshot:
             )
         except CommitFailedError as error:
             raise OvertakenError(f"{self.directory}: changed by another commit") from error
-        return self._table.version()
+        self._table.update_incremental()
+        return range(self.version + 1, self._table.version() + 1)
 
 
 def _files(table: DeltaTable) -> list[LiveFile]:

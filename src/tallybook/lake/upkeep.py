@@ -38,14 +38,14 @@ class Upkeep:
             found = self._tables.open(table)
             return None if found is None else Snapshot(found, self.directory / table)
 
-    def make_durable(self, table: str, version: int) -> None:
-        """Force one commit to the disk.
+    def make_durable(self, table: str, versions: range) -> None:
+        """Force commits to the disk.
 
         Raises:
             StorageError: The disk refused.
         """
         with self._tables.refusing(table):
-            self._tables.make_durable(table, range(version, version + 1))
+            self._tables.make_durable(table, versions)
 
     def tidy(self, table: str, retention_hours: int) -> int:
         """Write a checkpoint, and remove files that have belonged to no version for that long.
@@ -109,4 +109,5 @@ class Upkeep:
         table = self._tables.open(name) or self._tables.create(name)
         before = table.version()
         table.alter.set_table_properties({MARK: uuid.uuid4().hex}, raise_if_not_exists=False)
+        table.update_incremental()
         self._tables.make_durable(name, range(before, table.version() + 1))

@@ -126,10 +126,34 @@ def test_a_file_that_is_cut_short_or_missing_is_broken(kept: Place) -> None:
     first.write_bytes(first.read_bytes()[:-9])
     finding = found(kept, "lake", "conversions", is_quick=True)
     assert finding.state is State.BAD
-    assert "1 files cannot be read" in finding.found
+    assert "1 files are damaged" in finding.found
     assert first.name in finding.found
     second.unlink()
-    assert "2 files cannot be read" in found(kept, "lake", "conversions").found
+    assert "2 files are damaged" in found(kept, "lake", "conversions").found
+
+
+@pytest.mark.parametrize("is_compacted", [False, True], ids=["drained", "compacted"])
+def test_a_changed_byte_is_found_wherever_it_is(kept: Place, is_compacted: bool) -> None:
+    if is_compacted:
+        compact(kept.lake_uri, CompactSettings(), now_ms=0)
+    path = Path(Lake(kept.lake_uri).files("conversions")[0])
+    whole = path.read_bytes()
+    for offset in range(0, len(whole), len(whole) // 20):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 4]) + whole[offset + 1 :])
+        finding = found(kept, "lake", "conversions")
+        assert finding.state is State.BAD, offset
+        assert path.name in finding.found
+    path.write_bytes(whole)
+    assert found(kept, "lake", "conversions").state is State.OK
+
+
+def test_a_file_whose_checksum_nobody_noted_is_read_all_the_same(kept: Place) -> None:
+    for noted in Path(kept.lake_uri).rglob("_checksums"):
+        noted.write_text("cut sh")
+    assert is_healthy(list(examine(kept)))
+    path = Path(Lake(kept.lake_uri).files("conversions")[0])
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert found(kept, "lake", "conversions").state is State.BAD
 
 
 def test_a_file_with_other_rows_than_the_table_says_is_broken(kept: Place) -> None:

@@ -12,6 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 from stores import DAY, commit_each, converted, decided, refused, rows, uuids
 from tallybook.errors import ConfigError
 from tallybook.lake import tables
+from tallybook.lake.checksums import checksum, remembered
 from tallybook.lake.forgotten import is_mentioned
 from tallybook.lake.parts import write_parts
 from tallybook.lake.snapshot import LiveFile, OvertakenError, Snapshot
@@ -217,6 +218,17 @@ def test_tidying_removes_what_is_old_and_belongs_to_no_version(lake: Lake, upkee
     assert uuids(lake) == ["a", "b"]
     assert lake.commit([converted("b")], app_id="log", number=2).repeated == ("conversions",)
     assert upkeep.tidy("decisions", 24) == 0
+
+
+def test_checksums_are_noted_for_files_of_now_alone(lake: Lake, upkeep: Upkeep) -> None:
+    commit_each(lake, [converted("a"), converted("b")])
+    before = seen(upkeep)
+    assert set(remembered(before.directory)) == {file.path for file in before.files}
+    upkeep.make_durable("conversions", before.replace(before.files, copied(before), {}))
+    assert len(remembered(before.directory)) == 3
+    upkeep.tidy("conversions", 0)
+    (file,) = seen(upkeep).files
+    assert remembered(before.directory) == {file.path: checksum(before.location(file))}
 
 
 def test_an_object_store_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tallybook.errors import StorageError
 from tallybook.keep.compaction import SMALL_BYTES
 from tallybook.keep.finding import Finding, State
+from tallybook.lake.checksums import checksum, remembered
 from tallybook.lake.columns import TABLES
 from tallybook.lake.snapshot import LiveFile, Snapshot
 from tallybook.lake.upkeep import Upkeep
@@ -53,7 +54,8 @@ def examine_lake(uri: str, *, is_quick: bool = False) -> Iterator[Finding]:
 
 
 def _files(table: str, snapshot: Snapshot, read: Read) -> Finding:
-    faults = [fault for file in snapshot.files if (fault := _fault(snapshot, file, read))]
+    known = {} if read is _footer_rows else remembered(snapshot.directory)
+    faults = [fault for file in snapshot.files if (fault := _fault(snapshot, file, read, known))]
     rows = sum(file.rows for file in snapshot.files)
     size = sum(file.size for file in snapshot.files)
     seen = f"{rows:,} rows in {len(snapshot.files):,} files, {size:,} bytes"
@@ -63,14 +65,16 @@ def _files(table: str, snapshot: Snapshot, read: Read) -> Finding:
         _PART,
         table,
         State.BAD,
-        f"{seen}; {len(faults):,} files cannot be read: {faults[0]}",
+        f"{seen}; {len(faults):,} files are damaged: {faults[0]}",
         "restore these files from a backup; results may fail until then",
     )
 
 
-def _fault(snapshot: Snapshot, file: LiveFile, read: Read) -> str | None:
+def _fault(snapshot: Snapshot, file: LiveFile, read: Read, known: Mapping[str, int]) -> str | None:
     path = snapshot.location(file)
     try:
+        if file.path in known and checksum(path) != known[file.path]:
+            return f"{file.path} is not what was written"
         size, rows = path.stat().st_size, read(path)
     except FileNotFoundError:
         return f"{file.path} is missing"

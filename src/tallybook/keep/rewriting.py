@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tallybook.errors import StorageError
+from tallybook.lake.checksums import verify
 from tallybook.lake.parts import discard, write_parts
 from tallybook.lake.snapshot import LiveFile, OvertakenError, Snapshot
 from tallybook.lake.upkeep import Upkeep
@@ -79,6 +80,7 @@ def rewrite(
 
 
 def _carried_out(upkeep: Upkeep, table: str, snapshot: Snapshot, plan: Plan) -> Rewritten:
+    verify(snapshot.directory, [file.path for file in plan.files])
     day = plan.files[0].day
     added = write_parts(snapshot.directory, day, plan.batches(), snapshot.schema)
     try:

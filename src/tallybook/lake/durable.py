@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
+from tallybook.lake.checksums import remember
+
 
 def local_path(uri: str) -> Path | None:
     """Return the directory a URI names on this machine; ``None`` for an object store.
@@ -26,17 +28,19 @@ def local_path(uri: str) -> Path | None:
 
 
 def make_durable(table: Path, version: int) -> None:
-    """Force the files and the log entry of one committed version to the disk.
+    """Force the files and the log entry of one committed version to the disk, and sum them up.
 
     What is gone by now was replaced by a later version, whose writer has seen to it.
     """
     entry = table / "_delta_log" / f"{version:020d}.json"
     if not entry.exists():
         return
-    added = [table / unquote(path) for path in _added(entry)]
+    paths = [unquote(path) for path in _added(entry)]
+    added = [table / path for path in paths]
     folders = {parent for file in [entry, *added] for parent in _up_to(file, table)}
     for path in [*added, entry, *folders]:
         force(path)
+    remember(table, paths)
 
 
 def _added(entry: Path) -> Iterable[str]:

@@ -8,8 +8,10 @@ number at once collide in the log; the loser looks again and finds it done.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -22,6 +24,7 @@ from deltalake import (
     write_deltalake,
 )
 
+from tallybook.lake.checksums import verify
 from tallybook.lake.columns import SCHEMAS, SQL_TYPES, TABLES, promotable
 from tallybook.lake.delta import DeltaTables, persistently
 from tallybook.lake.durable import local_path
@@ -63,6 +66,7 @@ class Lake:
         """
         self._tables = DeltaTables(uri, storage_options)
         self.uri = self._tables.uri
+        self._verified: set[str] = set()
         self._forgotten: tuple[str, Forgotten] | None = None  # with the mark it was read under
 
     def commit(
@@ -94,13 +98,20 @@ class Lake:
         return Committed(**{name: rows or 0 for name, rows in added.items()}, repeated=repeated)
 
     def files(self, table: str) -> list[str]:
-        """Return the Parquet files that make up a table now; none when it has no rows yet."""
+        """Return the Parquet files that make up a table now; none when it has no rows yet.
+
+        Raises:
+            StorageError: The table cannot be read, or a file is not what was written.
+        """
         with self._tables.refusing(table):
             found = self._tables.open(table)
             uris = found.file_uris() if found is not None else []
-        if local_path(self.uri) is None:
+        directory = local_path(self._tables.uri_of(table))
+        if directory is None:
             return uris
-        return [unquote(uri.removeprefix("file://")) for uri in uris]
+        files = [unquote(uri.removeprefix("file://")) for uri in uris]
+        self._verify(directory, files)
+        return files
 
     def columns(self, table: str) -> dict[str, str]:
         """Return a table's columns with their SQL types: the fixed ones, then promoted ones."""
@@ -114,6 +125,12 @@ class Lake:
     def is_empty(self) -> bool:
         """True when no table has a row."""
         return not any(self.files(table) for table in TABLES)
+
+    def _verify(self, table: Path, files: Sequence[str]) -> None:
+        """Compare files with their checksums, each once: a file never changes."""
+        fresh = set(files) - self._verified
+        verify(table, [os.path.relpath(file, table) for file in fresh])
+        self._verified = set(files) | {f for f in self._verified if not f.startswith(f"{table}/")}
 
     def _to_forget(self, table: DeltaTable) -> Forgotten | None:
         mark = table.metadata().configuration.get(MARK)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tallybook.errors import ConfigError
+from tallybook.lake.checksums import shorten
 from tallybook.lake.columns import TABLES
 from tallybook.lake.delta import DeltaTables, persistently
 from tallybook.lake.durable import force
@@ -71,6 +72,9 @@ class Upkeep:
             removed = found.vacuum(
                 retention_hours, dry_run=False, enforce_retention_duration=False, full=True
             )
+            found.update_incremental()
+            live = Snapshot(found, self.directory / table).files
+            shorten(self.directory / table, {file.path for file in live})
             return len(removed)
 
     def forget(self, visitor_id: str, at_ms: int) -> Pseudonym:

@@ -82,10 +82,10 @@ def work(name: str, data: Path) -> None:
     lake, log = str(data / "lake"), data / "log"
     if name == "forget":
         holdings = Holdings(lake, log, lambda: drain_leftovers(log, Lake(lake)) is not None)
-        forget(holdings, VISITOR, clock_ms=lambda: NOW_MS, patience=Patience(60, 0))
+        forget(holdings, VISITOR, clock_ms=lambda: NOW_MS, patience=Patience(60, 0, 0))
     else:
         keep_days = KEEP_DAYS if name == "retention" else None
-        settings = CompactSettings(1, keep_days, drop_copies=name == "drop copies")
+        settings = CompactSettings(1, keep_days, drop_copies=name == "drop copies", pause_s=0)
         compact(lake, settings, now_ms=NOW_MS)
 
 

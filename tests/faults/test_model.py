@@ -167,7 +167,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(after=crash_after, drops=st.booleans(), hours=st.sampled_from([1, 24]))
     def compact(self, after: int | None, drops: bool, hours: int) -> None:
-        how = CompactSettings(retention_hours=hours, drop_copies=drops)
+        how = CompactSettings(retention_hours=hours, drop_copies=drops, pause_s=0)
         self._do(lambda: compact(self.lake_uri, how, now_ms=self.now_ms), after)
 
     @rule(after=crash_after, visitor=st.sampled_from(VISITORS))

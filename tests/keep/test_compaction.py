@@ -33,7 +33,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def compacted(lake: Lake, **settings: Any) -> Compacted:
-    return compact(lake.uri, CompactSettings(**settings), now_ms=NOW)
+    return compact(lake.uri, CompactSettings(pause_s=0, **settings), now_ms=NOW)
 
 
 def test_a_days_small_files_become_one_with_the_same_rows(lake: Lake) -> None:
@@ -212,13 +212,15 @@ def test_a_day_larger_than_the_memory_is_compacted_all_the_same(lake: Lake) -> N
 def test_progress_is_told_day_by_day(lake: Lake) -> None:
     commit_each(lake, [converted("a"), converted("b", at_ms=5 * DAY)])
     told: list[tuple[int, int]] = []
-    compact(lake.uri, CompactSettings(), now_ms=NOW, progress=lambda *done: told.append(done))
+    compact(
+        lake.uri, CompactSettings(pause_s=0), now_ms=NOW, progress=lambda *done: told.append(done)
+    )
     assert told == [(1, 2), (2, 2)]
 
 
 def test_the_first_day_kept_is_the_one_in_which_something_is_young_enough(lake: Lake) -> None:
     commit_each(lake, [converted("a", at_ms=17 * DAY)])
-    compact(lake.uri, CompactSettings(keep_days=3), now_ms=21 * DAY - 1)
+    compact(lake.uri, CompactSettings(keep_days=3, pause_s=0), now_ms=21 * DAY - 1)
     assert rows(lake, "SELECT DISTINCT date FROM conversions") == [(date(1970, 1, 18),)]
-    compact(lake.uri, CompactSettings(keep_days=3), now_ms=21 * DAY)
+    compact(lake.uri, CompactSettings(keep_days=3, pause_s=0), now_ms=21 * DAY)
     assert rows(lake, "SELECT COUNT(*) FROM conversions") == [(0,)]

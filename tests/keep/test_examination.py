@@ -135,7 +135,7 @@ def test_a_file_that_is_cut_short_or_missing_is_broken(kept: Place) -> None:
 @pytest.mark.parametrize("is_compacted", [False, True], ids=["drained", "compacted"])
 def test_a_changed_byte_is_found_wherever_it_is(kept: Place, is_compacted: bool) -> None:
     if is_compacted:
-        compact(kept.lake_uri, CompactSettings(), now_ms=0)
+        compact(kept.lake_uri, CompactSettings(pause_s=0), now_ms=0)
     path = Path(Lake(kept.lake_uri).files("conversions")[0])
     whole = path.read_bytes()
     for offset in range(0, len(whole), len(whole) // 20):
@@ -178,7 +178,7 @@ def test_many_small_files_are_to_be_compacted(kept: Place, monkeypatch: pytest.M
     monkeypatch.setattr("tallybook.keep.lake_examination._MANY_COMMITS", 2)
     assert found(kept, "lake", "conversions, files").advice == "run tallybook compact"
     assert found(kept, "lake", "conversions, log").found.startswith("3 commits")
-    compact(kept.lake_uri, CompactSettings(), now_ms=0)
+    compact(kept.lake_uri, CompactSettings(pause_s=0), now_ms=0)
     subjects = [f.subject for f in examine(kept)]
     assert not [s for s in subjects if s.startswith("conversions, ")]
 

@@ -52,15 +52,16 @@ class Pauses:
         self._use = use
 
     def __call__(self, seconds: float) -> None:
-        self.waited.append(seconds)
-        self._use()
+        if seconds:
+            self.waited.append(seconds)
+            self._use()
 
 
 def forgotten(
     lake: Lake, log: Path, visitor: str = VISITOR, pauses: Pauses | None = None, drain_s: float = 1
 ) -> Receipt:
     holdings = Holdings(lake.uri, log, lambda: drain_leftovers(log, lake) is not None)
-    patience = Patience(drain_s, grace_s=30, sleep=pauses or Pauses())
+    patience = Patience(drain_s, grace_s=30, pause_s=0, sleep=pauses or Pauses())
     return forget(holdings, visitor, clock_ms=lambda: NOW, patience=patience)
 
 
@@ -93,7 +94,7 @@ def test_a_visitor_is_gone_from_every_file_and_all_others_stay(
             refused(json.dumps({"visitor_id": "bob", "snapshots": 1})),
         ],
     )
-    compact(lake.uri, CompactSettings(), now_ms=NOW)
+    compact(lake.uri, CompactSettings(pause_s=0), now_ms=NOW)
     lake.commit([converted("f", VISITOR), converted("g", "cy")], app_id="log", number=50)
     others = {
         table: [row for row in found if not any(VISITOR in str(cell) for cell in row)]
@@ -281,7 +282,7 @@ def test_ids_of_any_characters_and_length_are_forgotten_exactly(
 ) -> None:
     like = [visitor + "x", visitor[:-1] + "~"]
     commit_each(lake, [converted(str(n), v) for n, v in enumerate([visitor, *like])])
-    compact(lake.uri, CompactSettings(), now_ms=NOW)
+    compact(lake.uri, CompactSettings(pause_s=0), now_ms=NOW)
     assert forgotten(lake, log, visitor).conversions == 1
     assert uuids(lake) == ["1", "2"]
 

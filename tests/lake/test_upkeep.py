@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from datetime import date
 from pathlib import Path
 
@@ -128,6 +129,21 @@ def test_the_last_time_a_visitor_was_forgotten_counts(lake: Lake, upkeep: Upkeep
     assert upkeep.forget("bob", 3 * DAY) != first
     commit_each(lake, [converted("a", at_ms=4 * DAY), converted("b", "bob", at_ms=4 * DAY)])
     assert uuids(lake) == ["b"]
+
+
+def test_visitors_forgotten_at_once_are_all_on_the_list(lake: Lake, upkeep: Upkeep) -> None:
+    names = [f"v{n}" for n in range(4)]
+    upkeep.forget("first", 3 * DAY)
+    threads = [threading.Thread(target=upkeep.forget, args=(n, 3 * DAY)) for n in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    commit_each(lake, [converted(n, n) for n in (*names, "first", "other")])
+    assert uuids(lake) == ["other"]
+    assert len(DeltaTable(f"{lake.uri}/forgotten").file_uris()) == 1
+    assert upkeep.tidy("forgotten", 0) >= 5, "earlier versions stay"
+    assert Lake(lake.uri).commit([converted("v1", "v1")], app_id="x", number=1).conversions == 0
 
 
 def test_a_commit_under_way_when_a_visitor_is_forgotten_begins_again(

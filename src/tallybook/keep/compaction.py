@@ -6,6 +6,7 @@ commit, and what is being sorted spills to the disk, so memory is bounded howeve
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -17,12 +18,14 @@ from tallybook.attribution import texts
 from tallybook.engines.duckdb import DuckDB
 from tallybook.keep.rewriting import Plan, rewrite
 from tallybook.lake.columns import DEAD_LETTERS, SCHEMAS, SQL_TYPES, TABLES
+from tallybook.lake.forgotten import FORGOTTEN
 from tallybook.lake.parts import TARGET_BYTES
 from tallybook.lake.snapshot import LiveFile, Snapshot
 from tallybook.lake.upkeep import Upkeep
 from tallybook.model.time import DAY_MS, EPOCH
 
 MEMORY_BYTES: Final = 2**30
+PAUSE_S: Final = 0.5
 SMALL_BYTES: Final = TARGET_BYTES // 2  # a file below this is merged with others of its day
 _BATCH_ROWS: Final = 65_536
 
@@ -39,12 +42,15 @@ class CompactSettings:
         keep_days: Days of events that are kept, whole UTC days of event time; ``None``: all.
         drop_copies: Whether further copies of an event are removed, and counted in the first.
         memory_bytes: What sorting may take before it spills to the disk.
+        pause_s: Seconds of rest after each commit. One that a server has under way then has to be
+            made again, and must find the time for it.
     """
 
     retention_hours: int = 24
     keep_days: int | None = None
     drop_copies: bool = False
     memory_bytes: int = MEMORY_BYTES
+    pause_s: float = PAUSE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +98,15 @@ def compact(
         StorageError: The lake refused; running it again goes on where it stopped.
     """
     upkeep = Upkeep(lake_uri)
-    work = [(table, day) for table in TABLES for day in _days(upkeep, table)]
     done = Compacted()
+    if settings.keep_days is not None:
+        first = _first_kept(settings.keep_days, now_ms)
+        done = sum((_expire(upkeep, table, first) for table in TABLES), done)
+    work = [(table, day) for table in TABLES for day in _days(upkeep, table)]
     for number, (table, day) in enumerate(work, start=1):
-        if settings.keep_days is not None and day < _first_kept(settings.keep_days, now_ms):
-            done += _expire(upkeep, table, day)
-        else:
-            done += _compact_day(upkeep, table, day, settings)
+        done += _compact_day(upkeep, table, day, settings)
         progress(number, len(work))
-    tidied = sum(upkeep.tidy(table, settings.retention_hours) for table in TABLES)
+    tidied = sum(upkeep.tidy(name, settings.retention_hours) for name in (*TABLES, FORGOTTEN))
     return done + Compacted(tidied_files=tidied)
 
 
@@ -114,10 +120,12 @@ def _first_kept(keep_days: int, now_ms: int) -> date:
     return date.fromordinal(EPOCH.toordinal() + max(0, now_ms // DAY_MS - keep_days))
 
 
-def _expire(upkeep: Upkeep, table: str, day: date) -> Compacted:
+def _expire(upkeep: Upkeep, table: str, first: date) -> Compacted:
+    """Remove the days before the first one that is kept."""
+
     def plan(snapshot: Snapshot) -> Plan | None:
-        files = snapshot.days().get(day, ())
-        return Plan(files, 0, lambda: (), {"expired": str(day)}) if files else None
+        files = [file for file in snapshot.files if file.day < first]
+        return Plan(files, 0, lambda: (), {"first_kept": str(first)}) if files else None
 
     done = rewrite(upkeep, table, plan)
     return Compacted(expired_rows=done.rows_removed if done is not None else 0)
@@ -127,6 +135,7 @@ def _compact_day(upkeep: Upkeep, table: str, day: date, settings: CompactSetting
     done = rewrite(upkeep, table, lambda snapshot: _plan(snapshot, table, day, settings))
     if done is None:
         return Compacted()
+    time.sleep(settings.pause_s)
     return Compacted(len(done.removed), len(done.added), done.rows_removed)
 
 

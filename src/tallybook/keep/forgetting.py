@@ -41,11 +41,13 @@ class Patience:
     Attributes:
         drain_s: For a running server to bring its log into the lake.
         grace_s: For queries that may still read the files that are to be erased.
+        pause_s: After each commit, so that a server's own finds time.
         sleep: Waits so many seconds.
     """
 
     drain_s: float = 60.0
     grace_s: float = 30.0
+    pause_s: float = 0.5
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -83,7 +85,7 @@ def forget(
     until_ms = clock_ms()
     pseudonym = upkeep.forget(visitor_id, until_ms)
     waiting = _drain(holdings, patience)
-    removed = {table: _remove(upkeep, table, visitor_id) for table in TABLES}
+    removed = {table: _remove(upkeep, table, visitor_id, patience) for table in TABLES}
     doomed = [path for table in TABLES for path in _doomed(upkeep, table, visitor_id)]
     if doomed:
         patience.sleep(patience.grace_s)
@@ -124,12 +126,13 @@ def _drain(holdings: Holdings, patience: Patience) -> int:
     return len(segments)
 
 
-def _remove(upkeep: Upkeep, table: str, visitor_id: str) -> int:
+def _remove(upkeep: Upkeep, table: str, visitor_id: str, patience: Patience) -> int:
     """Take the visitor's rows out of a table, a day a commit; return how many there were."""
     counts: dict[str, int] = {}
     removed = 0
     while done := rewrite(upkeep, table, lambda s: _plan(s, table, visitor_id, counts)):
         removed += done.rows_removed
+        patience.sleep(patience.pause_s)
     return removed
 
 

@@ -25,10 +25,10 @@ Batches = Iterable[pa.RecordBatch]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to become of files of one day.
+    """What is to become of some files.
 
     Attributes:
-        files: Which ones.
+        files: Which ones; of several days only if nothing is to be left of them.
         rows: How many rows are to be left of them.
         batches: Reads these rows.
         note: What the table's history says of it.
@@ -80,9 +80,11 @@ def rewrite(
 
 
 def _carried_out(upkeep: Upkeep, table: str, snapshot: Snapshot, plan: Plan) -> Rewritten:
-    verify(snapshot.directory, [file.path for file in plan.files])
-    day = plan.files[0].day
-    added = write_parts(snapshot.directory, day, plan.batches(), snapshot.schema)
+    added: Sequence[LiveFile] = ()
+    if plan.rows:
+        verify(snapshot.directory, [file.path for file in plan.files])
+        day = plan.files[0].day
+        added = write_parts(snapshot.directory, day, plan.batches(), snapshot.schema)
     try:
         _check(snapshot, plan, sum(file.rows for file in added))
         versions = snapshot.replace(plan.files, added, plan.note)

@@ -92,7 +92,10 @@ def is_mentioned(visitor_id: str, body: str) -> bool:
 
 def read_list(uri: str, options: dict[str, str] | None) -> Forgotten:
     """The list as it is now; made where there is none."""
-    table = _table(uri, options)
+    return _read(_table(uri, options))
+
+
+def _read(table: DeltaTable) -> Forgotten:
     until: dict[str, int] = {}
     rows = pa.table(table.to_pyarrow_table())
     columns = rows.column("visitor").to_pylist(), rows.column("forgotten_at").to_pylist()
@@ -105,11 +108,13 @@ def add_to_list(
     uri: str, options: dict[str, str] | None, visitor_id: str, at_ms: int
 ) -> tuple[Pseudonym, int]:
     """Put a visitor on the list; return what stands for the id, and the list's new version."""
-    known = read_list(uri, options)
-    digest = known.digest(visitor_id)
     table = _table(uri, options)
-    row = pa.table({"visitor": [digest], "forgotten_at": [at_ms]}, schema=_SCHEMA)
-    write_deltalake(table, row, mode="append")
+    known = _read(table)
+    digest = known.digest(visitor_id)
+    until = {**known.until_ms, digest: max(at_ms, known.until_ms.get(digest, at_ms))}
+    columns = {"visitor": list(until), "forgotten_at": list(until.values())}
+    # The whole list anew, so that it stays one file; of two at once, one is made to begin again.
+    write_deltalake(table, pa.table(columns, schema=_SCHEMA), mode="overwrite")
     return Pseudonym(digest, known.salt.hex()), table.version()
 
 

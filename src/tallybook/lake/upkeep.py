@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
+
 from tallybook.errors import ConfigError
 from tallybook.lake.checksums import shorten
 from tallybook.lake.columns import TABLES
@@ -73,8 +75,8 @@ class Upkeep:
                 retention_hours, dry_run=False, enforce_retention_duration=False, full=True
             )
             found.update_incremental()
-            live = Snapshot(found, self.directory / table).files
-            shorten(self.directory / table, {file.path for file in live})
+            live = pa.table(found.get_add_actions())["path"].to_pylist()
+            shorten(self.directory / table, set(live))
             return len(removed)
 
     def forget(self, visitor_id: str, at_ms: int) -> Pseudonym:
@@ -95,7 +97,7 @@ class Upkeep:
         uri, options = self._tables.uri_of(FORGOTTEN), self._tables.options
         with self._tables.refusing(FORGOTTEN):
             pseudonym, version = persistently(lambda: add_to_list(uri, options, visitor_id, at_ms))
-            self._tables.make_durable(FORGOTTEN, range(version + 1))
+            self._tables.make_durable(FORGOTTEN, range(version - 1, version + 1))
         for table in TABLES:
             self.fence(table)
         return pseudonym

@@ -94,7 +94,7 @@ def test_a_conversion_is_kept_as_it_was_sent(lake: Lake) -> None:
         *(3 * DAY, 3 * DAY + 5, "ada", "s", "1", "2", "10", "buy", "other"),
         *(-(2**63), 0.1, 2, '{"a":[1,{"é":null}],"b":true,"n":1180591620717411303424,"x":null}'),
         *('{"size":"L"}', '{"f":2.5,"meta":3,"plan":"gold"}', '{"f":"9","plan":"900"}'),
-        *(None, None, None, "42", "python-sdk", "5.7.0", date(1970, 1, 4)),
+        *(None, None, None, "42", "python-sdk", "5.7.0", None, date(1970, 1, 4)),
     )
 
 

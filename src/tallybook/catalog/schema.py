@@ -21,10 +21,10 @@ def migrate(engine: Engine, name: str) -> None:
         StorageError: The database was written by a newer version.
     """
     with engine.connect() as connection:
-        if _step(connection) == NEWEST:
+        if step_of(connection) == NEWEST:
             return
     with exclusive(engine) as connection:
-        step = _step(connection)  # another may have been quicker
+        step = step_of(connection)  # another may have been quicker
         if step == NEWEST:
             return
         if step is not None and step > NEWEST:
@@ -35,7 +35,8 @@ def migrate(engine: Engine, name: str) -> None:
         _upgrade(connection)
 
 
-def _step(connection: Connection) -> str | None:
+def step_of(connection: Connection) -> str | None:
+    """The last step that the tables have seen; ``None`` when there are none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     step = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -25,6 +25,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "tallybook.cli.tokens:create": "Make a token, shown this once.",
     "tallybook.cli.tokens:list_": "List tokens.",
     "tallybook.cli.tokens:revoke": "Have a token hold no more, within a second.",
+    "tallybook.cli.upkeep:compact": "Merge small files, and remove what nobody reads any more.",
+    "tallybook.cli.upkeep:forget": "Remove everything of a visitor, and print a receipt.",
+    "tallybook.cli.upkeep:doctor": "Examine a data directory and say what is wrong.",
     "tallybook.cli.demo:demo": "Send traffic with a known truth and show the results beside it.",
 }
 GROUPS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import duckdb
+import pyarrow as pa
 
 from tallybook.engines.base import LakeFiles
 from tallybook.errors import StorageError
@@ -27,17 +28,29 @@ _SETTINGS: Final[Mapping[str, str | bool]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+_OUR_OWN_FAULT: Final = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 _WILDCARD: Final = re.compile(r"[*?\[]")
 
 
 class DuckDB:
     """Queries over one lake as it was when this was made; close it, or use it in a ``with``."""
 
-    def __init__(self, lake: LakeFiles) -> None:
+    def __init__(self, lake: LakeFiles, *, memory_bytes: int | None = None) -> None:
+        """List the files.
+
+        Args:
+            lake: Where they are.
+            memory_bytes: What queries may take before they spill to the disk; ``None``: most of it.
+
+        Raises:
+            StorageError: A table or one of its files cannot be read.
+        """
         # Queries larger than memory spill here, and not into the working directory.
         spill = Path(tempfile.gettempdir(), f"tallybook-spill-{os.getpid()}")
         self._database = duckdb.connect(config={**_SETTINGS, "temp_directory": str(spill)})
         self._database.execute("SET parquet_metadata_cache = true")
+        if memory_bytes is not None:
+            self._database.execute(f"SET memory_limit = '{memory_bytes // 2**10}KiB'")
         with _refusing():
             for table in TABLES:
                 self._database.execute(_view(table, lake.columns(table), lake.files(table)))
@@ -54,6 +67,17 @@ class DuckDB:
         """
         with _refusing(), self._database.cursor() as cursor:
             return cursor.execute(text, dict(parameters)).fetchall()
+
+    def batches(
+        self, text: str, parameters: Mapping[str, object], rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query in order, as Arrow batches of about ``rows`` rows.
+
+        Raises:
+            StorageError: A file of the lake cannot be read.
+        """
+        with _refusing(), self._database.cursor() as cursor:
+            yield from cursor.sql(text, params=dict(parameters) or None).to_arrow_reader(rows)
 
     def close(self) -> None:
         """Give back memory and files; no query may follow."""
@@ -75,11 +99,9 @@ class DuckDB:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except (
-        duckdb.IOException,
-        duckdb.OutOfMemoryException,
-        duckdb.InvalidInputException,  # a file that is no Parquet, or not all of it
-    ) as error:
+    except _OUR_OWN_FAULT:
+        raise
+    except duckdb.Error as error:  # a damaged file raises nearly every kind of error there is
         raise StorageError(f"lake: {' '.join(str(error).split())}") from error
 
 

@@ -17,6 +17,7 @@ CONVERSIONS: Final = "conversions"
 DEAD_LETTERS: Final = "dead_letters"
 
 PARTITION: Final = "date"
+COPIES: Final = "copies"
 PROMOTED_PREFIX: Final = "attribute_"
 
 _TEXT: Final = pa.string()
@@ -42,6 +43,7 @@ _ORIGIN: Final = {
     "revision": _TEXT,
     "client_name": _TEXT,
     "client_version": _TEXT,
+    COPIES: _WHOLE,
     PARTITION: pa.date32(),
 }
 SCHEMAS: Final[dict[str, pa.Schema]] = {
@@ -88,6 +90,13 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
     ),
 }
 TABLES: Final = tuple(SCHEMAS)
+# Columns whose smallest and largest values stand in the table's log: none that tells of a person,
+# for a log is kept longer than the rows.
+SUMMARISED: Final = {
+    DECISIONS: ("occurred_at", "arrived_at", "experiment_id"),
+    CONVERSIONS: ("occurred_at", "arrived_at", "event_key"),
+    DEAD_LETTERS: ("arrived_at",),
+}
 SQL_TYPES: Final = {_TEXT: "varchar", _WHOLE: "bigint", _TRUTH: "boolean"} | {
     pa.float64(): "double",
     pa.date32(): "date",

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from tallybook.errors import StorageError
+from tallybook.lake.checksums import remember
 
 
 def local_path(uri: str) -> Path | None:
@@ -28,17 +29,19 @@ def local_path(uri: str) -> Path | None:
 
 
 def make_durable(table: Path, version: int) -> None:
-    """Force the files and the log entry of one committed version to the disk.
+    """Force the files and the log entry of one committed version to the disk, and sum them up.
 
     What is gone by now was replaced by a later version, whose writer has seen to it.
     """
     entry = table / "_delta_log" / f"{version:020d}.json"
     if not entry.exists():
         return
-    added = [table / unquote(path) for path in _added(entry)]
+    paths = [unquote(path) for path in _added(entry)]
+    added = [table / path for path in paths]
     folders = {parent for file in [entry, *added] for parent in _up_to(file, table)}
     for path in [*added, entry, *folders]:
-        _force(path)
+        force(path)
+    remember(table, paths)
 
 
 def refuse_cut_short(table: Path, sizes: Mapping[str, int]) -> None:
@@ -74,7 +77,8 @@ def _up_to(file: Path, table: Path) -> Iterable[Path]:
     return [parent for parent in file.parents if parent.is_relative_to(table)]
 
 
-def _force(path: Path) -> None:
+def force(path: Path) -> None:
+    """Force a file or a directory's entries to the disk; gone already is fine."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

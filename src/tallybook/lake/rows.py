@@ -18,6 +18,7 @@ from msgspec.structs import astuple
 
 from tallybook.lake.columns import (
     CONVERSIONS,
+    COPIES,
     DEAD_LETTERS,
     DECISIONS,
     PARTITION,
@@ -202,9 +203,13 @@ def _table(
     columns = {**columns, **carried}
     days = pc.divide(pa.array(columns[dated_by], pa.int64()), DAY_MS)
     schema = SCHEMAS[name]
+    given = {
+        PARTITION: days.cast(pa.int32()).cast(pa.date32()),
+        COPIES: pa.nulls(len(days), pa.int64()),  # what arrives stands for itself alone
+    }
     arrays = {
-        field.name: days.cast(pa.int32()).cast(pa.date32())
-        if field.name == PARTITION
+        field.name: given[field.name]
+        if field.name in given
         else pa.array(columns[field.name], field.type)
         for field in schema
     }

@@ -8,11 +8,11 @@ number at once collide in the log; the loser looks again and finds it done.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -24,31 +24,25 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from tallybook.errors import ConfigError, StorageError
-from tallybook.lake.columns import (
-    PARTITION,
-    SCHEMAS,
-    SQL_TYPES,
-    TABLES,
-    promotable,
-    promoted_column,
-)
+from tallybook.lake.checksums import verify
+from tallybook.lake.columns import SCHEMAS, SQL_TYPES, TABLES, promotable, promoted_column
 from tallybook.lake.days import few_days_each
-from tallybook.lake.durable import local_path, make_durable, refuse_cut_short
+from tallybook.lake.delta import DeltaTables, persistently
+from tallybook.lake.durable import local_path
+from tallybook.lake.forgotten import FORGOTTEN, MARK, Forgotten, read_list
 from tallybook.lake.rows import rows_by_table
 from tallybook.model.event import Received
 
-_ATTEMPTS: Final = 8
-_FIRST_PAUSE_S: Final = 0.02  # doubled from attempt to attempt: 2.5 s in all
-_UNADDRESSABLE: Final = frozenset("[]|\\^")  # delta-rs takes a path through a URL and back
 _WRITING: Final = WriterProperties(compression="ZSTD", compression_level=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Rows that a commit added to the lake; ``repeated`` are tables that had its number already."""
+    """Rows that a commit added to the lake; ``repeated`` are tables that had its number already.
+
+    What visitors did who are to be forgotten is not among them.
+    """
 
     decisions: int = 0
     conversions: int = 0
@@ -72,12 +66,10 @@ class Lake:
         Raises:
             ConfigError: The path holds characters that the storage layer cannot address.
         """
-        self.uri = uri.rstrip("/") or "/"
-        self._options = dict(storage_options) if storage_options else None
-        if "://" not in uri and (unquote(uri) != uri or _UNADDRESSABLE.intersection(uri)):
-            raise ConfigError(
-                f"lake {uri}: expected a path without [ ] | \\ ^ and without percent escapes"
-            )
+        self._tables = DeltaTables(uri, storage_options)
+        self.uri = self._tables.uri
+        self._verified: set[str] = set()
+        self._forgotten: tuple[str, Forgotten] | None = None  # with the mark it was read under
 
     def commit(
         self,
@@ -111,19 +103,26 @@ class Lake:
         return Committed(**{name: rows or 0 for name, rows in added.items()}, repeated=repeated)
 
     def files(self, table: str) -> list[str]:
-        """Return the Parquet files that make up a table now; none when it has no rows yet."""
-        with self._refusing(table):
-            found = self._open(table)
+        """Return the Parquet files that make up a table now; none when it has no rows yet.
+
+        Raises:
+            StorageError: The table cannot be read, or a file is not what was written.
+        """
+        with self._tables.refusing(table):
+            found = self._tables.open(table)
             uris = found.file_uris() if found is not None else []
-        if local_path(self.uri) is None:
+        directory = local_path(self._tables.uri_of(table))
+        if directory is None:
             return uris
-        return [unquote(uri.removeprefix("file://")) for uri in uris]
+        files = [unquote(uri.removeprefix("file://")) for uri in uris]
+        self._verify(directory, files)
+        return files
 
     def columns(self, table: str) -> dict[str, str]:
         """Return a table's columns with their SQL types: the fixed ones, then promoted ones."""
         fixed = {field.name: SQL_TYPES[field.type] for field in SCHEMAS[table]}
-        with self._refusing(table):
-            found = self._open(table)
+        with self._tables.refusing(table):
+            found = self._tables.open(table)
         names = _names(found) if found is not None else []
         return fixed | {name: "varchar" for name in names if name not in fixed}
 
@@ -131,6 +130,20 @@ class Lake:
     def is_empty(self) -> bool:
         """True when no table has a row."""
         return not any(self.files(table) for table in TABLES)
+
+    def _verify(self, table: Path, files: Sequence[str]) -> None:
+        """Compare files with their checksums, each once: a file never changes."""
+        fresh = set(files) - self._verified
+        verify(table, [os.path.relpath(file, table) for file in fresh])
+        self._verified = set(files) | {f for f in self._verified if not f.startswith(f"{table}/")}
+
+    def _to_forget(self, table: DeltaTable) -> Forgotten | None:
+        mark = table.metadata().configuration.get(MARK)
+        if mark is None:
+            return None
+        if self._forgotten is None or self._forgotten[0] != mark:
+            self._forgotten = mark, read_list(self._tables.uri_of(FORGOTTEN), self._tables.options)
+        return self._forgotten[1]
 
     def _append(
         self,
@@ -144,11 +157,11 @@ class Lake:
             return 0
         app_id, number = transaction.app_id, transaction.version
         counts = []
-        with self._refusing(name):
+        with self._tables.refusing(name):
             for place, part in enumerate(few_days_each(rows)):
                 own = Transaction(f"{app_id}/{place}", number) if place else transaction
                 append = partial(self._append_once, name, part, own, promoted)
-                counts.append(_persistently(append))
+                counts.append(persistently(append))
         added = [count for count in counts if count is not None]
         return sum(added) if added else None
 
@@ -159,15 +172,17 @@ class Lake:
         transaction: Transaction,
         promoted: Sequence[str],
     ) -> int | None:
-        table = self._open(name) or self._create(name)
+        table = self._tables.open(name) or self._tables.create(name)
         known = table.transaction_version(transaction.app_id)
         if known is not None and known >= transaction.version:
-            self._refuse_cut_short(name, table)
-            self._make_durable(name, range(table.version(), table.version() + 1))
+            self._tables.refuse_cut_short(name, table)
+            self._tables.make_durable(name, range(table.version(), table.version() + 1))
             return None
         kept = promotable(promoted, _names(table))
         unkept = {promoted_column(key) for key in promoted if key not in kept}
         rows = rows.drop_columns(list(unkept.intersection(rows.column_names)))
+        if (forgotten := self._to_forget(table)) is not None:
+            rows = forgotten.without(name, rows)
         before = table.version()
         write_deltalake(
             table,
@@ -177,63 +192,9 @@ class Lake:
             writer_properties=_WRITING,
             commit_properties=CommitProperties(app_transactions=[transaction]),
         )
-        self._make_durable(name, range(before, table.version() + 1))
+        self._tables.make_durable(name, range(before, table.version() + 1))
         return int(rows.num_rows)
-
-    def _open(self, name: str) -> DeltaTable | None:
-        try:
-            return DeltaTable(self._table_uri(name), storage_options=self._options)
-        except TableNotFoundError:
-            return None
-
-    def _create(self, name: str) -> DeltaTable:
-        return DeltaTable.create(
-            self._table_uri(name),
-            schema=SCHEMAS[name],
-            mode="ignore",
-            partition_by=[PARTITION],
-            name=name,
-            storage_options=self._options,
-        )
-
-    def _make_durable(self, name: str, versions: range) -> None:
-        # Versions in between are other writers'; forcing those too does no harm.
-        path = local_path(self._table_uri(name))
-        if path is None:
-            return
-        for version in versions:
-            make_durable(path, version)
-
-    def _refuse_cut_short(self, name: str, table: DeltaTable) -> None:
-        # Whoever commits again was stopped before, and removes what it commits from next.
-        path = local_path(self._table_uri(name))
-        if path is None:
-            return
-        files = pa.table(table.get_add_actions())
-        paths, sizes = files["path"].to_pylist(), files["size_bytes"].to_pylist()
-        refuse_cut_short(path, dict(zip(paths, sizes, strict=True)))
-
-    def _table_uri(self, name: str) -> str:
-        return f"{self.uri}/{name}"
-
-    @contextmanager
-    def _refusing(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (DeltaError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise StorageError(f"lake table {self._table_uri(name)}: {reason}") from error
 
 
 def _names(table: DeltaTable) -> list[str]:
     return [field.name for field in table.schema().fields]
-
-
-def _persistently(attempt: Callable[[], int | None]) -> int | None:
-    """Try again as long as somebody else's commit came in between."""
-    for turn in range(_ATTEMPTS - 1):
-        try:
-            return attempt()
-        except CommitFailedError:
-            time.sleep(_FIRST_PAUSE_S * 2**turn)
-    return attempt()

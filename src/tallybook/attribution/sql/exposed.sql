@@ -2,7 +2,7 @@
 decision_copies AS (
     SELECT
         visitor_id, account_id, variation_id, is_holdback, revision, attributes,
-        occurred_at, arrived_at, uuid, entity_id,
+        occurred_at, arrived_at, uuid, entity_id, copies,
         {copy_of_decision}
     FROM decisions
     WHERE experiment_id = $experiment_id

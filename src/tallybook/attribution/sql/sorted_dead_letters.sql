@@ -1,0 +1,4 @@
+-- Dead letters by arrival.
+SELECT *
+FROM dead_letters
+ORDER BY arrived_at

@@ -475,6 +475,28 @@ def test_only_as_much_is_adopted_as_there_is_room_for(directory: Path) -> None:
     heir.release()
 
 
+def test_a_batch_of_which_the_disk_has_a_part_is_settled_as_a_whole(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_at(directory)
+    for number in range(10):
+        journal.put(number)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tallybook.deliver.disk_journal.make_page", refuse)
+    journal.keep(Item(journal.origin, b"1" * 300_000))  # more than the page has room for
+    assert journal.counts()["in_memory_only"] == 1
+    journal.take_in()
+    taken = journal.take(11, 10**6)
+    assert taken is not None
+    assert len(taken.items) == 11
+    journal.acknowledge(taken.written(nothing_to_write))
+    journal.release()
+    assert list(directory.iterdir()) == [], "what is delivered is not left to the next process"
+
+
 def test_nothing_is_adopted_before_somebody_can_write_it(directory: Path) -> None:
     journal = journal_at(directory)
     journal.put(1)

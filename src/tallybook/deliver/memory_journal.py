@@ -63,7 +63,8 @@ class MemoryJournal:
             fitting = _fitting(items, sizes, most)
             pending.extendleft(reversed(items[fitting:]))
             del items[fitting:], sizes[fitting:]
-        end = items[-1].position + 1 if items[-1].position else 0
+        # The last may be in memory only, where a disk was full.
+        end = next((item.position + 1 for item in reversed(items) if item.position), 0)
         taken = Taken(envelope, self._next, tuple(items), sum(sizes), end)
         self._next += len(items)
         return taken

@@ -475,6 +475,28 @@ def test_only_as_much_is_adopted_as_there_is_room_for(directory: Path) -> None:
     heir.release()
 
 
+def test_what_is_refused_for_room_is_not_on_the_disk(sink: Sink, directory: Path) -> None:
+    made = client(sink, directory, max_waiting_events=200, **LATER)
+    for n in range(20_000):
+        made.track("purchase", "user", {}, {"n": n})
+    assert made.delivery_stats().refused == {"queue_full": 19_800}
+    assert len(list(directory.iterdir())) == 1, "nor does the journal grow with it"
+    assert made.close(20) == 0
+    assert numbers(sink) == list(range(200))
+    assert list(directory.iterdir()) == [], "or the next process would deliver what was refused"
+
+
+def test_room_is_what_is_not_waiting(sink: Sink, directory: Path) -> None:
+    made = client(sink, directory, max_waiting_events=10, **LATER)
+    for first in (0, 100, 200):
+        for n in range(first, first + 12):
+            made.track("purchase", "user", {}, {"n": n})
+        made.flush(20)
+    assert numbers(sink) == [*range(10), *range(100, 110), *range(200, 210)]
+    assert made.delivery_stats().refused == {"queue_full": 6}
+    assert made.close(20) == 0
+
+
 def test_a_batch_of_which_the_disk_has_a_part_is_settled_as_a_whole(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ _SMALLEST_PAGE: Final = 256 * 1024  # a process that tracks little takes little 
 _LARGEST_PAGE: Final = 4 * 2**20
 _FAILURE_WAIT_S: Final = 5.0  # before a page is tried for again
 _ADOPTED_AT_ONCE: Final = 1_000
+_REFUSED: Final = -1  # in a position's place: there was no room, so it was not written
 
 
 class DiskJournal(MemoryJournal):
@@ -56,6 +57,7 @@ class DiskJournal(MemoryJournal):
         self._orphan: tuple[Page, Iterator[Recovered]] | None = None
         self._drafts: deque[Item] = deque()
         self._retry_at = self._sync_at = self._look_at = 0.0
+        self._room = self._room_bytes = 0
         super().__init__(settings)
 
     def keeper(self, drafts: deque[Item]) -> Callable[[Item], object]:
@@ -64,15 +66,33 @@ class DiskJournal(MemoryJournal):
         return self.keep
 
     def keep(self, item: Item) -> None:
-        """Write an item and put it among the drafts, in the same order."""
+        """Write an item if there is room, and put it among the drafts, in the same order.
+
+        Whether there is room is decided here, once: what is refused must not be on the disk, where
+        the next process would find it.
+        """
+        size = item.origin.size + len(item.text)
         writing = self._writing
         writing.acquire()  # half the time of ``with``
         try:
-            page = self._page
-            item.position = (page.add(item) if page is not None else 0) or self._add_to_next(item)
+            room, room_bytes = self._room - 1, self._room_bytes - size
+            if room < 0 or room_bytes < 0:
+                item.position = _REFUSED
+            else:
+                self._room, self._room_bytes = room, room_bytes
+                page = self._page
+                item.position = (page and page.add(item)) or self._add_to_next(item)
             self._drafts.append(item)
         finally:
             writing.release()
+
+    def extend(self, items: Sequence[Item]) -> int:
+        """Take in what there was room for; how many there was none for."""
+        kept = [item for item in items if item.position != _REFUSED]
+        self._events += len(kept)
+        self._bytes += sum([item.origin.size + len(item.text) for item in kept])
+        self._pending.extend(kept)
+        return len(items) - len(kept)
 
     def identity(self, position: int) -> bytes:
         """The identity of an event that this process has written, as text."""
@@ -93,6 +113,7 @@ class DiskJournal(MemoryJournal):
     def acknowledge(self, batch: Batch) -> None:
         """Forget the batch's items, and remove pages that nobody needs any more."""
         super().acknowledge(batch)
+        self._make_room(batch.events, batch.size)
         pages = self._pages
         while batch.end and pages:
             page = pages[0]
@@ -101,6 +122,12 @@ class DiskJournal(MemoryJournal):
                 break
             pages.popleft()
             page.remove()
+
+    def put_back(self, batch: Batch) -> None:
+        """Make the batch's items the oldest again; drafts are written by now."""
+        events, size = self._events, self._bytes
+        super().put_back(batch)
+        self._make_room(events - self._events, size - self._bytes)
 
     def tend(self, write: Write) -> float | None:
         """Sync, have the next page ready, and adopt what dead processes left."""
@@ -157,9 +184,15 @@ class DiskJournal(MemoryJournal):
         self._next_size = _SMALLEST_PAGE
         self._synced: dict[Page, int] = {}
         self._retry_at = self._sync_at = self._look_at = self._monotonic()
+        self._room, self._room_bytes = self._max_events, self._max_bytes
         self._in_memory_only = 0
         self._adopted = 0
         self._damaged_bytes = 0
+
+    def _make_room(self, events: int, size: int) -> None:
+        with self._writing:
+            self._room += events
+            self._room_bytes += size
 
     def _add_to_next(self, item: Item) -> int:
         """Write an item on a new page; its position, 0 where memory has to do."""
@@ -227,7 +260,7 @@ class DiskJournal(MemoryJournal):
 
     def _adopt(self, write: Write) -> bool:
         """Take over some of what a dead process left; true when there may be more."""
-        if self._events > self._max_events // 2 or self._bytes > self._max_bytes // 2:
+        if self._room <= self._max_events // 2 or self._room_bytes <= self._max_bytes // 2:
             return False
         if self._orphan is None:
             page = next(ownerless_pages(self._directory, self._own_paths(), self._log), None)
@@ -235,7 +268,8 @@ class DiskJournal(MemoryJournal):
                 return False
             self._orphan = page, page.unsettled()
         page, recovering = self._orphan
-        recovered = list(islice(recovering, _ADOPTED_AT_ONCE))
+        most = min(_ADOPTED_AT_ONCE, self._room)
+        recovered = list(islice(recovering, most))
         if not self._take_over([r.item for r in recovered if r.item is not None], write):
             self._orphan = None
             page.close()  # it is safe where it is
@@ -245,7 +279,7 @@ class DiskJournal(MemoryJournal):
             self._damaged_bytes += damaged
             message = "%d bytes of %s are damaged; the events that were there are lost"
             self._log.say(logging.ERROR, f"damaged {page.path}", message, damaged, page.path)
-        if len(recovered) < _ADOPTED_AT_ONCE:
+        if len(recovered) < most:
             self._orphan = None
             page.remove()
         else:
@@ -263,7 +297,7 @@ class DiskJournal(MemoryJournal):
             if not text:
                 continue
             self.keep(own)
-            if not own.position:
+            if own.position <= 0:
                 return False
             self._adopted += 1
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,18 @@ from urllib.request import urlopen
 
 import pytest
 
-from faults.client.scenarios import FULL, OURS, SCENARIOS, SMALL, Scenario, Size, poisoned, run
-from faults.client.trials import MODULES, Outcome, is_installed
+from faults.client.scenarios import (
+    FULL,
+    OURS,
+    SCENARIOS,
+    SEED,
+    SMALL,
+    Scenario,
+    Size,
+    poisoned,
+    run,
+)
+from faults.client.trials import MODULES, Outcome, Trial, is_installed
 from reliability import write_table
 from servers import Server, counted, document, succeed
 from tallybook.testing import DatafileBuilder
@@ -78,9 +89,10 @@ def check(scenario: Scenario, size: Size, outcome: Outcome) -> None:
     assert len(outcome.strangers) <= len(killed), "a process can end between a call and its note"
     identities = [i for n in outcome.once for i in set(outcome.arrived[n])]
     assert len(set(identities)) == len(identities), "no two events share an identity"
-    if scenario.name == "400 for a poison event":
+    assert not outcome.heirs or scenario.repeats, "nothing was left to the next process"
+    if "poison" in scenario.name:
         assert outcome.missing == poisoned(len(outcome.tracked), size.poison_every)
-    if scenario.name == "a journal with damaged bytes":
+    if "damaged" in scenario.name:
         assert len(outcome.missing) <= size.damages, "a byte costs one event at most"
         assert not outcome.missing or "are damaged" in outcome.errors
 
@@ -90,7 +102,7 @@ def test_a_fault_loses_nothing(scenario: Scenario, tmp_path: Path, datafile: Pat
     check(scenario, SMALL, run(scenario, SMALL, OURS, tmp_path / OURS, datafile))
 
 
-@pytest.mark.parametrize("name", ["reply lost", "SIGKILL midway, then a restart"])
+@pytest.mark.parametrize("name", ["a tenth of the replies lost", "SIGKILL midway, then a restart"])
 def test_what_is_sent_again_counts_once_in_the_result(name: str, tmp_path: Path) -> None:
     """The sink stands before a real server: what it takes in has been acknowledged behind it."""
     (scenario,) = (s for s in SCENARIOS if s.name == name)
@@ -114,7 +126,23 @@ def test_what_is_sent_again_counts_once_in_the_result(name: str, tmp_path: Path)
     result = document("checkout_test", data=data)
     purchases = counted(result, "purchases")
     assert sum(purchases.values()) == len(outcome.tracked) + len(outcome.strangers)
-    assert name != "reply lost" or outcome.again, "or nothing was there to be counted twice"
+    assert outcome.again or "SIGKILL" in name, "or nothing was there to be counted twice"
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_lose_nothing(kills: int, tmp_path: Path, datafile: Path) -> None:
+    """In a tight loop, so that most processes end in the middle of keeping an event."""
+    chance = random.Random(SEED)
+
+    def play(trial: Trial, size: Size) -> None:
+        for _ in range(kills):
+            mark = chance.randrange(1, 4_000)
+            trial.start(100_000, {mark: "SIGKILL"}, pace_s=0).wait()
+
+    killed = Scenario("kills", play, lambda o: len(o.statuses) > kills, repeats=True)
+    outcome = run(killed, SMALL, OURS, tmp_path / OURS, datafile)
+    assert outcome.statuses[:kills] == [-signal.SIGKILL] * kills
+    check(killed, SMALL, outcome)
 
 
 @pytest.mark.slow

@@ -105,6 +105,7 @@ class Life:
     report: dict[str, Any] = field(default_factory=dict)
     is_hung: bool = False
     status: int = 0
+    is_up: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         paths = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -150,12 +151,14 @@ class Life:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.startswith(b"{"):
+            if line == b"up\n":
+                self.is_up.set()
+            elif line.startswith(b"{"):
                 self.report = json.loads(line)
-                continue
-            self.noted.append(int(line))
-            if mark := self.marks.get(len(self.noted)):
-                mark(self)
+            else:
+                self.noted.append(int(line))
+                if mark := self.marks.get(len(self.noted)):
+                    mark(self)
 
 
 @dataclass(frozen=True)
@@ -252,8 +255,17 @@ class Trial:
                 life.wait()
         self._at_end.close()
 
-    def start(self, count: int, marks: Mapping[int, str] | None = None, **plan: Any) -> Life:
-        """A process that tracks ``count`` events; at a mark the sink is told or a signal sent."""
+    def start(
+        self,
+        count: int,
+        marks: Mapping[int, str] | None = None,
+        delivery: Mapping[str, Any] | None = None,
+        **plan: Any,
+    ) -> Life:
+        """A process that tracks ``count`` events; at a mark the sink is told or a signal sent.
+
+        ``delivery`` are settings of ours for this process alone.
+        """
         host = "collector.test" if "dns_until" in plan.get("world", {}) else "127.0.0.1"
         whole = {
             "sdk": self._sdk,
@@ -264,7 +276,12 @@ class Trial:
             **self._plan,
             **plan,
         }
-        whole["options"] = {**whole.get("options", {}), "journal": str(self.journal)}
+        options = whole["options"]
+        whole["options"] = {
+            **options,
+            "journal": str(self.journal),
+            "delivery": {**options.get("delivery", {}), **(delivery or {})},
+        }
         self._next += count
         orders = {at: self._order(what) for at, what in (marks or {}).items()}
         life = Life(whole, self._directory / "errors", self._limit_s, orders)
@@ -284,6 +301,7 @@ class Trial:
 
     def hold_until_quiet(self, life: Life, quiet_s: float = _QUIET_S) -> None:
         """Let a process go on until everything is there, or nothing comes any more."""
+        life.is_up.wait(self._limit_s)
         count, since = -1, time.monotonic()
         while time.monotonic() - since < quiet_s and not life.is_over:
             arrived = self.sink.arrived()

@@ -1,7 +1,7 @@
 """One life of a process that tracks events; what it is to do is its only argument, as JSON.
 
-Once a call has returned its event's marker is a line of the output, written without a buffer, so
-that it outlives the process. The last line, of a process that ends by itself, is a JSON object:
+The first line of the output says that the SDK is up. Once a call has returned its event's marker is
+a line, written without a buffer, so that it outlives the process. The last line, of a process that ends by itself, is a JSON object:
 what the world did and what the SDK counted.
 """
 
@@ -28,7 +28,8 @@ class Life:
         self._world = World(**plan.get("world", {}))
         # Before the SDK's own, and so called after it.
         atexit.register(self._report)
-        self._sdk: Sdk = SDKS[plan["sdk"]](plan["url"], plan.get("options", {}))
+        self._sdk: Sdk = SDKS[plan["sdk"]](plan["url"], plan["options"])
+        os.write(OUTPUT, b"up\n")
 
     def go(self) -> None:
         if self._plan.get("forks") and (child := os.fork()):

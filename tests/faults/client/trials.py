@@ -102,7 +102,7 @@ class Life:
     limit_s: float
     marks: Mapping[int, Callable[[Life], None]] = field(default_factory=dict)
     noted: list[int] = field(default_factory=list)
-    report: dict[str, Any] = field(default_factory=dict)
+    reports: list[dict[str, Any]] = field(default_factory=list)
     is_hung: bool = False
     status: int = 0
     is_up: threading.Event = field(default_factory=threading.Event)
@@ -154,7 +154,7 @@ class Life:
             if line == b"up\n":
                 self.is_up.set()
             elif line.startswith(b"{"):
-                self.report = json.loads(line)
+                self.reports.append(json.loads(line))
             else:
                 self.noted.append(int(line))
                 if mark := self.marks.get(len(self.noted)):
@@ -317,12 +317,12 @@ class Trial:
         """What became of it all, once processes that come next have delivered what was left."""
         while self._left() and self._heirs < _MOST_HEIRS:
             self._heirs += 1
-            self.hold_until_quiet(self.start(0, end="hold", world={}, forks=False))
+            self.hold_until_quiet(self.start(0, end="hold", world={}))
         return Outcome(
             tracked=sorted(self._noted()),
             arrived=self.sink.arrived(),
             faults=sum(fault != "" for _, fault, _ in self.sink.requests()),
-            reports=[life.report for life in self._lives],
+            reports=[r for life in self._lives for r in life.reports or [{}]],
             statuses=[life.status for life in self._lives],
             errors=(self._directory / "errors").read_text("utf-8", "replace"),
             is_hung=any(life.is_hung for life in self._lives),

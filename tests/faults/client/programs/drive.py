@@ -32,19 +32,22 @@ class Life:
         os.write(OUTPUT, b"up\n")
 
     def go(self) -> None:
-        if self._plan.get("forks") and (child := os.fork()):
+        before = self._plan.get("fork_after", 0)
+        self._track(0, before)
+        child = os.fork() if before else 0
+        if child:
             os.waitpid(child, 0)
-            os._exit(0)
-        self._track()
+        else:
+            self._track(before, self._plan["count"])
         if self._plan["end"] == "hold":
             sys.stdin.read()
         if self._plan["end"] != "leave":
             self._sdk.close()
 
-    def _track(self) -> None:
+    def _track(self, start: int, stop: int) -> None:
         first, pace_s = self._plan["first"], self._plan["pace_s"]
         track, write, reach = self._sdk.track, os.write, self._world.reach
-        for count in range(self._plan["count"]):
+        for count in range(start, stop):
             reach(count)
             track(first + count)
             write(OUTPUT, b"%d\n" % (first + count))

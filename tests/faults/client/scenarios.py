@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from faults.client.trials import Outcome, Trial, damage
+from faults.client.outcomes import Outcome
+from faults.client.trials import Trial, damage
 
 SEED: Final = 20_261_124
 OURS: Final = "tallybook"

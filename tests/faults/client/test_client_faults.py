@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from faults.client.outcomes import Outcome
 from faults.client.scenarios import (
     DAMAGES,
     FULL,
@@ -24,7 +25,7 @@ from faults.client.scenarios import (
     poisoned,
     run,
 )
-from faults.client.trials import MODULES, Outcome, Trial, is_installed
+from faults.client.trials import MODULES, Trial, is_installed
 from reliability import write_table
 from servers import Server, counted, document, succeed
 from tallybook.testing import DatafileBuilder

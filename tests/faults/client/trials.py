@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
-PROGRAMS: Final = Path(__file__).parent / "programs"
-SOURCE: Final = Path(__file__).parents[3] / "src"
+from faults.client.outcomes import Outcome
+from faults.client.processes import Life, SinkProcess
+
 MODULES: Final[Mapping[str, str]] = {
     "tallybook": "tallybook",
     "optimizely": "optimizely",
@@ -39,180 +34,6 @@ _QUIET_S: Final = 2.0  # without an arrival, and a process that waits for some w
 def is_installed(sdk: str) -> bool:
     top = MODULES[sdk].partition(".")[0]
     return importlib.util.find_spec(top) is not None
-
-
-class SinkProcess:
-    """The sink's program, and the record it keeps."""
-
-    def __init__(self, faults: Mapping[str, Any], record: Path) -> None:
-        self._record = record
-        record.touch()
-        self._process = subprocess.Popen(
-            [sys.executable, PROGRAMS / "sink.py", json.dumps(faults), record],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._lock = threading.Lock()
-        self.port = int(self._line())
-
-    def tell(self, order: str) -> None:
-        """ "down", "up" or "heal"; it is so when this returns."""
-        assert self._process.stdin is not None
-        with self._lock:
-            self._process.stdin.write(order + "\n")
-            self._process.stdin.flush()
-            assert self._line() == "done\n"
-
-    def requests(self) -> list[tuple[bool, str, list[tuple[int, str | None]]]]:
-        lines = self._record.read_text("utf-8").split("\n")[:-1]  # the last may be half written
-        return [json.loads(line) for line in lines]
-
-    def arrived(self) -> dict[int, list[str | None]]:
-        """The identities under which each marker was taken in, one an arrival."""
-        arrivals = defaultdict(list)
-        for is_taken, _, events in self.requests():
-            for marker, identity in events if is_taken else ():
-                arrivals[marker].append(identity)
-        return arrivals
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-@dataclass
-class Life:
-    """One process that tracks; ``marks`` are called once so many of its calls have returned."""
-
-    plan: Mapping[str, Any]
-    errors: Path
-    limit_s: float
-    marks: Mapping[int, Callable[[Life], None]] = field(default_factory=dict)
-    noted: list[int] = field(default_factory=list)
-    reports: list[dict[str, Any]] = field(default_factory=list)
-    is_hung: bool = False
-    status: int = 0
-    is_up: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        paths = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
-        with self.errors.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, PROGRAMS / "drive.py", json.dumps(self.plan)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # a fork's child is ended with it
-                env={**os.environ, "PYTHONPATH": paths, "TALLYBOOK_JOURNAL": ""},
-            )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def release(self) -> None:
-        """Let a process that holds on close its SDK."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-
-    @property
-    def is_over(self) -> bool:
-        return self._process.poll() is not None
-
-    def wait(self) -> None:
-        """Until it has ended; a process that does not, ends here."""
-        try:
-            self.status = self._process.wait(self.limit_s)
-        except subprocess.TimeoutExpired:
-            self.is_hung = True
-        # Also what it forked: the whole group.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line == b"up\n":
-                self.is_up.set()
-            elif line.startswith(b"{"):
-                self.reports.append(json.loads(line))
-            else:
-                self.noted.append(int(line))
-                if mark := self.marks.get(len(self.noted)):
-                    mark(self)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of every event whose call returned."""
-
-    tracked: Sequence[int]
-    arrived: Mapping[int, Sequence[str | None]]
-    faults: int  # requests with which something went wrong
-    reports: Sequence[Mapping[str, Any]]
-    statuses: Sequence[int]
-    errors: str  # what the processes wrote there
-    is_hung: bool
-    heirs: int
-    left: int  # files of the journal
-
-    @property
-    def once(self) -> set[int]:
-        """Those that count once, since all copies have one identity."""
-        return {n for n in self.tracked if len(identities(self.arrived.get(n, ()))) == 1}
-
-    @property
-    def again(self) -> set[int]:
-        """Those that came more than once."""
-        return {n for n in self.tracked if len(self.arrived.get(n, ())) > 1}
-
-    @property
-    def missing(self) -> set[int]:
-        return {n for n in self.tracked if not self.arrived.get(n)}
-
-    @property
-    def strangers(self) -> set[int]:
-        """What came and was not noted: its process ended between the call and the note."""
-        return set(self.arrived) - set(self.tracked)
-
-    def counted(self, name: str) -> int:
-        """A number of ``delivery_stats()``, of all processes that lived to tell."""
-        return sum(report["stats"][name] for report in self.reports if report)
-
-    def reported(self, name: str) -> int:
-        return sum(report.get(name, 0) for report in self.reports)
-
-    @property
-    def refused(self) -> dict[str, int]:
-        total: defaultdict[str, int] = defaultdict(int)
-        for report in self.reports:
-            for cause, count in report.get("stats", {}).get("refused", {}).items():
-                total[cause] += count
-        return dict(total)
-
-
-def identities(arrivals: Sequence[str | None]) -> list[str | None]:
-    """The distinct ones; an arrival without one is an event of its own to whoever counts."""
-    return [*{i for i in arrivals if i is not None}, *(i for i in arrivals if i is None)]
 
 
 def damage(directory: Path, chance: random.Random, times: int) -> None:

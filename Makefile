@@ -26,6 +26,10 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
+$(VENV)/.installed-faults: requirements-faults.txt $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-faults.txt && \
+	  touch $@ || echo "Without the peers of requirements-faults.txt their columns stay empty." >&2
+
 demo: $(VENV)/.installed ## set up, then send traffic with a known truth and show the results beside it
 	$(BIN)/tallybook demo
 
@@ -38,7 +42,7 @@ nightly: $(VENV)/.installed-dev ## 100,000 random calls held against the officia
 	  $(BIN)/python -m pytest tests/differential/test_client_against_official.py \
 	  tests/differential/test_drop_in_against_official.py -q -s $(PYTEST_ARGS)
 
-faults: $(VENV)/.installed-dev ## every fault there is a test for; writes docs/reference/reliability.md
+faults: $(VENV)/.installed-faults ## every fault there is a test for; writes docs/reference/reliability.md
 	TALLYBOOK_FAULTS=all $(BIN)/python -m pytest tests/faults -q -rA $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-dev ## measure against the official SDK; BENCH_ARGS=--full takes half an hour

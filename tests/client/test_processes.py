@@ -160,6 +160,40 @@ def test_a_forked_child_sends_its_own_events_and_the_parent_its_own() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_the_worker_imports_leaves_the_child_no_half_module() -> None:
+    with Sink() as sink:
+        run(
+            """
+            import importlib.abc, threading
+            begun, go_on = threading.Event(), threading.Event()
+
+            class Slow(importlib.abc.MetaPathFinder):
+                def find_spec(self, name, path, target=None):
+                    if name == "urllib3":
+                        begun.set()
+                        go_on.wait(20)
+
+            sys.meta_path.insert(0, Slow())
+            client = connect(flush_interval_s=0.01)
+            client.track("purchase", "parent")
+            assert begun.wait(20)
+            threading.Timer(0.2, go_on.set).start()
+            child = os.fork()
+            go_on.set()
+            client.track("purchase", "later" if child else "child")
+            assert client.flush(20)
+            assert client.close(10) == 0
+            if not child:
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            """,
+            sink,
+        )
+        names = sorted(visitor["visitor_id"] for visitor in sink.visitors)
+        assert names == ["child", "later", "parent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_goes_on_polling() -> None:
     def serve(request: Captured) -> Answer:
         revision = "child" if any(r.path.startswith("/asked") for r in sink.requests) else "parent"

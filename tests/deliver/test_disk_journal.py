@@ -641,6 +641,25 @@ def test_a_batch_of_which_the_disk_has_a_part_is_settled_as_a_whole(
     assert list(directory.iterdir()) == [], "what is delivered is not left to the next process"
 
 
+def test_a_small_outbox_adopts_a_little_at_a_time(sink: Sink, directory: Path) -> None:
+    run(
+        """
+        client = connect(flush_interval_s=3600.0, batch_size=10_000)
+        for n in range(1_000):
+            client.track("purchase", f"user-{n % 7}", {}, {"n": n})
+        die()
+        """,
+        sink,
+        directory,
+        ending=-signal.SIGKILL,
+    )
+    with client(sink, directory, max_waiting_events=10, batch_size=3) as heir:
+        assert eventually(lambda: heir.delivery_stats().adopted == 1_000)
+        assert heir.flush(20)
+        assert heir.delivery_stats().refused == {}
+    assert numbers(sink) == list(range(1_000))
+
+
 def test_what_was_refused_for_want_of_room_is_not_delivered_by_the_next_process(
     sink: Sink, directory: Path
 ) -> None:

@@ -5,6 +5,7 @@ They are kept open, lead through the proxy the environment names, and end with a
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - or the first look-up of a name would import it
 import os
 import socket
 from base64 import b64encode

@@ -16,6 +16,7 @@ from typing import Final
 
 from tallybook.deliver.answer import Http, Meaning, Reply, backoff_s, meaning
 from tallybook.deliver.journal import Batch, Journal, Write
+from tallybook.deliver.process import importing
 from tallybook.deliver.quiet_log import QuietLog, without_login
 from tallybook.deliver.settings import DeliverySettings, Surroundings
 from tallybook.deliver.tally import Refusal, Tally
@@ -139,7 +140,8 @@ class Courier:
         body, headers = _body(batch), dict(batch.envelope.headers)
         if not self._settings.gzip:
             return body, HEADERS | headers
-        import zlib  # noqa: PLC0415 - on the worker, with the first batch
+        with importing:
+            import zlib  # noqa: PLC0415 - on the worker, with the first batch
 
         packing = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_CONTAINER)
         return packing.compress(body) + packing.flush(), GZIP_HEADERS | headers

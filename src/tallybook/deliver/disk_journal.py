@@ -278,19 +278,22 @@ class DiskJournal(MemoryJournal):
         """Take over some of what a dead process left; true when there may be more."""
         if self._events > self._max_events // 2 or self._bytes > self._max_bytes // 2:
             return False
-        found = self._heritage.next(self._own_paths())
-        if found is None:
+        most = (
+            max(1, self._max_events // 4),
+            max(1, self._max_bytes // 4),
+        )  # there is twice the room
+        portion = self._heritage.next(self._own_paths(), *most)
+        if portion is None:
             return False
-        page, recovered = found
-        if not self._take_over([r.item for r in recovered if r.item is not None], write):
+        if not self._take_over(portion.items, write):
             self._heritage.leave()
             return False
-        damaged = sum(r.damaged for r in recovered)
-        if damaged:
-            self._damaged_bytes += damaged
+        if portion.damaged:
+            self._damaged_bytes += portion.damaged
             message = "%d bytes of %s are damaged; the events that were there are lost"
-            self._log.say(logging.ERROR, f"damaged {page.path}", message, damaged, page.path)
-        self._heritage.settle(recovered)
+            path = portion.page.path
+            self._log.say(logging.ERROR, f"damaged {path}", message, portion.damaged, path)
+        self._heritage.settle(portion)
         return True
 
     def _take_over(self, items: list[Item], write: Write) -> bool:

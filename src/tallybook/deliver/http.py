@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallybook.deliver.answer import NO_ANSWER, Reply
+from tallybook.deliver.process import importing
 from tallybook.deliver.quiet_log import in_words
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class KeepAliveHttp:
             way.let_go()
 
     def _over(self, url: str, ask: Callable[[Way], Reply]) -> Reply:
-        from tallybook.deliver.connections import FAILURES, Way  # noqa: PLC0415 - 30 ms that only senders pay
+        with importing:
+            from tallybook.deliver.connections import FAILURES, Way  # noqa: PLC0415 - 30 ms that only senders pay
 
         try:
             way = self._ways.get(url)
@@ -95,7 +97,8 @@ def retry_after_s(header: str | None, wall_clock: Callable[[], float]) -> float 
         return None
     if header.strip().isdecimal():
         return float(header)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only who is told to wait needs it
+    with importing:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only who is told to wait needs it
 
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - wall_clock())

@@ -15,7 +15,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+# Held while something is imported in the background, and by whoever forks: the child of a fork in
+# the middle of an import would have half a module for ever.
+importing: Final = threading.RLock()
 
 
 class Forkable(Protocol):
@@ -77,6 +81,7 @@ def end_thread() -> None:
 
 
 def _begin_in_child() -> None:
+    importing.release()
     for forkable in list(_forkables):
         forkable.begin_in_child()
     # A child of multiprocessing ends without atexit; finalisers are what it has, and those it got
@@ -97,5 +102,9 @@ def _end() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+    os.register_at_fork(
+        before=importing.acquire,
+        after_in_parent=importing.release,
+        after_in_child=_begin_in_child,
+    )
 atexit.register(_end)

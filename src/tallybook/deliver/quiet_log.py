@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from tallybook.deliver.process import importing
+
 WINDOW_S: Final = 60.0
 
 LOGGER: Final = logging.getLogger("tallybook")
@@ -47,7 +49,8 @@ class QuietLog:
 
 def without_login(url: str) -> str:
     """``url`` without a user and a password, fit for a log."""
-    from urllib.parse import urlsplit  # noqa: PLC0415 - 2 ms that only trouble costs
+    with importing:
+        from urllib.parse import urlsplit  # noqa: PLC0415 - 2 ms that only trouble costs
 
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

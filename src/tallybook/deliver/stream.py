@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tallybook.deliver.answer import OK, backoff_s
-from tallybook.deliver.process import end_thread
+from tallybook.deliver.process import end_thread, importing
 from tallybook.deliver.quiet_log import QuietLog, in_words, without_login
 from tallybook.deliver.settings import PollingSettings, Surroundings
 
@@ -111,7 +111,8 @@ class RevisionStream:
 
     def _listen(self, stop: threading.Event) -> str:
         """Listen as long as the connection lasts; why it ended."""
-        from tallybook.deliver.connections import FAILURES, Way  # noqa: PLC0415 - 30 ms that only listeners pay
+        with importing:
+            from tallybook.deliver.connections import FAILURES, Way  # noqa: PLC0415 - 30 ms that only listeners pay
 
         known = {"Last-Event-ID": self._last_id} if self._last_id else {}
         try:

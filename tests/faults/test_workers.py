@@ -130,7 +130,7 @@ def kill_one(pids: list[int], chance: random.Random) -> None:
     os.kill(chance.choice(pids), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_workers_and_drains_that_are_killed_lose_and_double_nothing(
     tmp_path: Path, kills: int
 ) -> None:
@@ -141,7 +141,8 @@ def test_workers_and_drains_that_are_killed_lose_and_double_nothing(
             until(lambda: len(workers(server)) == 2 and len(drains(server)) > 0)
             kill_one(chance.choice([workers(server), drains(server)]), chance)
             load.wait_for_more()
-        until(lambda: len(workers(server)) == 2)
+    # A worker that was told to stop before it had started leaves its log to whoever comes next.
+    assert drain_leftovers(tmp_path / "log", Lake(str(tmp_path / "lake"))) is not None
     assert_each_counts_once(tmp_path, load)
 
 

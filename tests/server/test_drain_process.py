@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,18 +72,31 @@ def test_another_process_brings_segments_into_the_lake(house: House, tmp_path: P
     assert house.log.sealed() == []
 
 
-def test_when_it_is_killed_nothing_is_lost_and_another_one_goes_on(
-    house: House, tmp_path: Path
-) -> None:
+def test_when_it_is_killed_another_one_goes_on(house: House, tmp_path: Path) -> None:
     house.keep("a")
     house.collector.drain()
-    assert house.drains.pid
-    os.kill(house.drains.pid, signal.SIGKILL)
+    killed = house.drains.pid
+    assert killed
+    os.kill(killed, signal.SIGKILL)
     house.keep("b")
-    with pytest.raises(StorageError, match=r"the process that drains the log ended \(status -9\)"):
-        house.collector.drain()
     assert house.collector.drain() == Drained(segments=1, conversions=1)
+    assert house.drains.pid not in (None, killed)
     assert conversions(tmp_path) == {"a": '"gold"', "b": '"gold"'}
+
+
+def test_when_every_one_ends_that_is_said_and_the_segment_stays(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.keep("a")
+    with monkeypatch.context() as context:
+        context.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(StorageError, match=r"the process that drains the log ended \(status 1"):
+            house.collector.drain()
+        context.setattr(sys, "executable", str(tmp_path / "nothing"))
+        with pytest.raises(StorageError, match="cannot start the process that drains the log"):
+            house.collector.drain()
+    assert house.collector.drain() == Drained(segments=1, conversions=1)
+    assert conversions(tmp_path) == {"a": '"gold"'}
 
 
 def test_signals_meant_for_the_server_do_not_end_it(house: House) -> None:

@@ -17,6 +17,10 @@ _encode: Final = msgspec.json.Encoder().encode
 _reply: Final = msgspec.json.Decoder(Reply)
 
 
+class _EndedError(StorageError):
+    """The process ended before it replied."""
+
+
 class DrainProcess:
     """Brings segments into one lake, in a process of its own; from one thread at a time."""
 
@@ -32,11 +36,16 @@ class DrainProcess:
     def bring(self, segment: Segment, promoted: Sequence[str] = ()) -> Drained:
         """Have a sealed segment committed to the lake.
 
+        Should the process end meanwhile, another one is asked: what is committed counts once.
+
         Raises:
-            StorageError: Log or lake refused, or the process ended; it is started again next time.
+            StorageError: Log or lake refused, or that one ended too; the next call starts another.
         """
         order = Order(str(segment.log), segment.app_id, segment.number, tuple(promoted))
-        reply = self._ask(order)
+        try:
+            reply = self._ask(order)
+        except _EndedError:
+            reply = self._ask(order)
         if reply.error is not None:
             raise StorageError(reply.error)
         return reply.drained
@@ -60,7 +69,7 @@ class DrainProcess:
         if not line.endswith(b"\n"):
             self._process = None
             status = _end(process)
-            raise StorageError(f"the process that drains the log ended (status {status})")
+            raise _EndedError(f"the process that drains the log ended (status {status})")
         return _reply.decode(line)
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -29,9 +29,8 @@ from tallybook.server.settings import ServerSettings
 from tallybook.server.worker import RouteMaker
 from tallybook.server.worker_process import Started, Task
 
-_FIRST_PAUSE_S: Final = 1.0  # before a worker is started again; doubled while none stays
+_FIRST_PAUSE_S: Final = 1.0  # before a worker is started again; doubled while it does not start
 _LONGEST_PAUSE_S: Final = 30.0
-_STAYS_S: Final = 60.0
 
 _log = structlog.get_logger("tallybook.server")
 _started: Final = msgspec.json.Decoder(Started)
@@ -84,14 +83,13 @@ class Supervisor:
 
     async def _keep(self, number: int) -> None:
         """Have a worker run, whatever becomes of it, until all are to stop."""
-        loop = asyncio.get_running_loop()
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
-            began_s = loop.time()
             process = await self._start(number)
             fault = await _fault_of(process)
             if fault is None:
                 self._welcome(number)
+                pause_s = _FIRST_PAUSE_S
             status = await process.wait()
             self._board.clear(number)
             if self._stopping.is_set():
@@ -104,8 +102,6 @@ class Supervisor:
                 _log.error(
                     "worker ended; starting another", worker=number, status=status, reason=reason
                 )
-                if loop.time() - began_s > _STAYS_S:
-                    pause_s = _FIRST_PAUSE_S
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -30,6 +30,7 @@ SLOW = (
     POST + b"Transfer-Encoding: chunked\r\n\r\n100\r\n{",
 )
 PER_CONNECTION_KIB = 24
+DRAIN_MIB = 128  # what bringing the others' events into the lake may take meanwhile
 READING_MIB = 256  # of unfinished bodies, for all clients together
 
 
@@ -67,7 +68,7 @@ def test_slow_connections_cost_little_and_nobody_else_anything(tmp_path: Path) -
             assert server.status("/health/ready") == 200
             grown = server.peak_mib() - before
         assert set(load.answers) == {204}
-        assert grown < 32 + number * PER_CONNECTION_KIB / 1024
+        assert grown < DRAIN_MIB + number * PER_CONNECTION_KIB / 1024
     load.settle(server.url)
     server.stop()
     tally = load.tally(server.data)

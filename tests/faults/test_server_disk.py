@@ -93,6 +93,7 @@ def test_a_full_disk_refuses_and_recovers_when_there_is_room(tmp_path: Path) -> 
     record("disk full", 2, tally, note(load))
 
 
+@pytest.mark.slow
 def test_told_to_end_on_a_full_disk_it_leaves_what_it_acknowledged_to_the_next(
     tmp_path: Path,
 ) -> None:

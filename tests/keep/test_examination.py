@@ -149,7 +149,7 @@ def test_a_changed_byte_is_found_wherever_it_is(kept: Place, is_compacted: bool)
 
 def test_a_file_whose_checksum_nobody_noted_is_read_all_the_same(kept: Place) -> None:
     for noted in Path(kept.lake_uri).rglob("_checksums"):
-        noted.write_text("cut sh")
+        noted.write_text("cut sh\n" + "\0" * 8 + " x\nzzzzzzzz date=1970-01-04/part")
     assert is_healthy(list(examine(kept)))
     path = Path(Lake(kept.lake_uri).files("conversions")[0])
     path.write_bytes(path.read_bytes()[:-1] + b"?")

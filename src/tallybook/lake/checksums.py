@@ -7,6 +7,7 @@ committed it was stopped just then, cannot be checked; nothing else depends on t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from zlib import crc32
 from tallybook.errors import StorageError
 
 LIST: Final = "_checksums"  # an underscore is how Delta knows what is not its own
+_LINE: Final = re.compile(r"^([0-9a-f]{8}) (.+)$", re.MULTILINE)
 _PIECE: Final = 2**20
 
 
@@ -59,12 +61,7 @@ def remembered(table: Path) -> Mapping[str, int]:
         text = (table / LIST).read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return {}
-    known = {}
-    for line in text.splitlines():
-        value, _, path = line.partition(" ")
-        if len(value) == 8 and path:  # noqa: PLR2004 - 32 bits in hexadecimal
-            known[path] = int(value, 16)
-    return known
+    return {found[2]: int(found[1], 16) for found in _LINE.finditer(text)}
 
 
 def verify(table: Path, paths: Iterable[str]) -> None:

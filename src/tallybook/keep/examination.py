@@ -12,7 +12,7 @@ from tallybook.catalog.schema import NEWEST
 from tallybook.errors import ConfigError, TallybookError
 from tallybook.keep.finding import Finding, State
 from tallybook.keep.lake_examination import examine_lake
-from tallybook.keep.log_examination import examine_log
+from tallybook.keep.log_examination import examine_logs
 from tallybook.keep.place import Place
 from tallybook.lake.durable import local_path
 
@@ -27,7 +27,7 @@ def examine(place: Place, *, is_quick: bool = False) -> Iterator[Finding]:
         place: Where it keeps things.
         is_quick: Read only the ends of the lake's files instead of every page.
     """
-    yield from examine_log(place.log)
+    yield from examine_logs(place.log)
     try:
         yield from examine_lake(place.lake_uri, is_quick=is_quick)
     except ConfigError:

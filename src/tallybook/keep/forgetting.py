@@ -57,13 +57,13 @@ class Holdings:
 
     Attributes:
         lake_uri: The lake.
-        log: The log's directory.
-        drain: Brings into the lake what a server that is gone left in the log; false when one runs.
+        log: The log's directory, with those of workers below it.
+        drain: Brings into the lake what a server that is gone left in the log.
     """
 
     lake_uri: str
     log: Path
-    drain: Callable[[], bool]
+    drain: Callable[[], object]
 
 
 def forget(
@@ -115,10 +115,9 @@ def _check(visitor_id: str) -> None:
 
 
 def _drain(holdings: Holdings, patience: Patience) -> int:
-    """Have the log drained; return how many segments of now are left in it."""
-    if holdings.drain():
-        return 0
-    segments = [path for path in holdings.log.glob(_SEGMENTS) if _size(path)]
+    """Have the log drained, by a server if one runs; return how many segments of now are left."""
+    holdings.drain()
+    segments = [path for path in holdings.log.rglob(_SEGMENTS) if _size(path)]
     turns = int(patience.drain_s / _LOOK_EVERY_S)
     while (segments := [path for path in segments if path.exists()]) and turns > 0:
         patience.sleep(_LOOK_EVERY_S)
@@ -194,13 +193,12 @@ def _erase_damaged(log: Path, visitor_id: str) -> int:
     What was readable in them is in the lake, what was not is among the dead letters.
     """
     erased = 0
-    for path in log.glob(_DAMAGED):
+    for path in log.rglob(_DAMAGED):
         text = path.read_bytes().decode("utf-8", errors="replace")
         if is_mentioned(visitor_id, text):
             path.unlink(missing_ok=True)
+            force(path.parent)
             erased += 1
-    if erased:
-        force(log)
     return erased
 
 

@@ -81,7 +81,7 @@ class Steps:
 def work(name: str, data: Path) -> None:
     lake, log = str(data / "lake"), data / "log"
     if name == "forget":
-        holdings = Holdings(lake, log, lambda: drain_leftovers(log, Lake(lake)) is not None)
+        holdings = Holdings(lake, log, lambda: drain_leftovers(log, Lake(lake)))
         forget(holdings, VISITOR, clock_ms=lambda: NOW_MS, patience=Patience(60, 0, 0))
     else:
         keep_days = KEEP_DAYS if name == "retention" else None

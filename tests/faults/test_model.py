@@ -235,13 +235,9 @@ class Delivery(RuleBasedStateMachine):
     def _forget(self, visitor: str) -> None:
         # The collector runs: as beside a server, the log is its own to drain.
         patience = Patience(drain_s=1, grace_s=0, sleep=lambda _: None)
-        holdings = Holdings(self.lake_uri, self.folder / "log", self._drained)
+        holdings = Holdings(self.lake_uri, self.folder / "log", self.collector.drain)
         now_ms = self.now_ms
         forget(holdings, visitor, clock_ms=lambda: now_ms, patience=patience)
-
-    def _drained(self) -> bool:
-        self.collector.drain()
-        return True
 
     def _forgotten(self, visitor: str) -> None:
         self.unfinished.discard(visitor)

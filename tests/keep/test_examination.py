@@ -116,6 +116,12 @@ def test_a_damaged_segment_is_broken_and_one_set_aside_wants_attention(kept: Pla
     assert found(kept, "log", "set aside").state is State.WARN
 
 
+def test_the_logs_of_workers_are_looked_at_too(kept: Place) -> None:
+    leave(kept.log / "worker-2")
+    assert found(kept, "log", "worker-2, segments").state is State.WARN
+    assert found(kept, "log", "segments").state is State.OK
+
+
 def test_a_log_without_its_name_is_broken(kept: Place) -> None:
     (kept.log / "app-id").write_text("nobody\n")
     assert found(kept, "log", "app-id").state is State.BAD

@@ -60,7 +60,7 @@ class Pauses:
 def forgotten(
     lake: Lake, log: Path, visitor: str = VISITOR, pauses: Pauses | None = None, drain_s: float = 1
 ) -> Receipt:
-    holdings = Holdings(lake.uri, log, lambda: drain_leftovers(log, lake) is not None)
+    holdings = Holdings(lake.uri, log, lambda: drain_leftovers(log, lake))
     patience = Patience(drain_s, grace_s=30, pause_s=0, sleep=pauses or Pauses())
     return forget(holdings, visitor, clock_ms=lambda: NOW, patience=patience)
 
@@ -153,6 +153,17 @@ def test_a_server_that_does_not_drain_makes_the_receipt_incomplete(lake: Lake, l
         collector.drain()
         assert uuids(lake) == []
         assert forgotten(lake, log).is_complete
+
+
+def test_the_logs_of_workers_are_waited_for_too(lake: Lake, log: Path) -> None:
+    with WriteAheadLog(log), WriteAheadLog(log / "worker-2") as second:
+        collector = Collector(second, lake)
+        collector.accept(body(VISITOR, "a"), Arrival(3 * DAY), lambda _: None)
+        second.seal()
+        (log / "worker-2" / "1.damaged").write_bytes(body(VISITOR, "b"))
+        receipt = forgotten(lake, log, pauses=Pauses(collector.drain))
+    assert (receipt.waiting_segments, receipt.damaged_segments) == (0, 1)
+    assert holding(log, VISITOR) == []
 
 
 def test_damaged_segments_that_mention_the_visitor_are_erased(

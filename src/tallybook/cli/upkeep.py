@@ -95,7 +95,7 @@ def forget(
         Data directory.
     """
     kept = existing_place(data)
-    holdings = Holdings(kept.lake_uri, kept.log, lambda: _drained(kept))
+    holdings = Holdings(kept.lake_uri, kept.log, lambda: _drain(kept))
     receipt = forget_visitor(
         holdings, visitor, clock_ms=_now_ms, patience=Patience(drain_s, grace_s)
     )
@@ -157,10 +157,10 @@ def _plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def _drained(kept: Place) -> bool:
+def _drain(kept: Place) -> None:
     with open_catalog(kept.catalog_url) as catalog:
         promoted = catalog.attribute_keys()
-    return drain_leftovers(kept.log, Lake(kept.lake_uri), promoted=promoted) is not None
+    drain_leftovers(kept.log, Lake(kept.lake_uri), promoted=promoted)
 
 
 def _now_ms() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +12,9 @@ from tallybook.catalog.schema import NEWEST
 from tallybook.errors import ConfigError, TallybookError
 from tallybook.keep.finding import Finding, State
 from tallybook.keep.lake_examination import examine_lake
-from tallybook.keep.log_examination import examine_log
+from tallybook.keep.log_examination import examine_logs
 from tallybook.keep.place import Place
 from tallybook.lake.durable import local_path
-from tallybook.log.directory import log_paths
 
 _SCARCE: Final = 10  # percent of the disk
 _FULL_BYTES: Final = 100 * 2**20
@@ -29,8 +27,7 @@ def examine(place: Place, *, is_quick: bool = False) -> Iterator[Finding]:
         place: Where it keeps things.
         is_quick: Read only the ends of the lake's files instead of every page.
     """
-    for path in log_paths(place.log) or [place.log]:
-        yield from _of(path, place.log)
+    yield from examine_logs(place.log)
     try:
         yield from examine_lake(place.lake_uri, is_quick=is_quick)
     except ConfigError:
@@ -38,13 +35,6 @@ def examine(place: Place, *, is_quick: bool = False) -> Iterator[Finding]:
     yield _catalog(place)
     for path in _disks(place):
         yield _room(path)
-
-
-def _of(path: Path, first: Path) -> Iterator[Finding]:
-    """What there is to say of one log; a further worker's is named."""
-    for finding in examine_log(path):
-        named = finding.subject if path == first else f"{path.name}, {finding.subject}"
-        yield replace(finding, subject=named)
 
 
 def _catalog(place: Place) -> Finding:

@@ -28,7 +28,6 @@ from tallybook.lake.durable import force
 from tallybook.lake.forgotten import is_mentioned
 from tallybook.lake.snapshot import LiveFile, Snapshot
 from tallybook.lake.upkeep import Upkeep
-from tallybook.log.directory import log_paths
 
 _DAMAGED: Final = "*.damaged"
 _SEGMENTS: Final = "*.log"
@@ -58,13 +57,13 @@ class Holdings:
 
     Attributes:
         lake_uri: The lake.
-        log: The log's directory, under which workers have theirs.
-        drain: Brings into the lake what a server that is gone left in the log; false when one runs.
+        log: The log's directory, with those of workers below it.
+        drain: Brings into the lake what a server that is gone left in the log.
     """
 
     lake_uri: str
     log: Path
-    drain: Callable[[], bool]
+    drain: Callable[[], object]
 
 
 def forget(
@@ -91,7 +90,7 @@ def forget(
     if doomed:
         patience.sleep(patience.grace_s)
     _erase(doomed)
-    damaged = sum(_erase_damaged(log, visitor_id) for log in log_paths(holdings.log))
+    damaged = _erase_damaged(holdings.log, visitor_id)
     return Receipt(
         visitor_hash=pseudonym.hash,
         salt=pseudonym.salt,
@@ -116,11 +115,9 @@ def _check(visitor_id: str) -> None:
 
 
 def _drain(holdings: Holdings, patience: Patience) -> int:
-    """Have the log drained; return how many segments of now are left in it."""
-    if holdings.drain():
-        return 0
-    logs = log_paths(holdings.log)
-    segments = [path for log in logs for path in log.glob(_SEGMENTS) if _size(path)]
+    """Have the log drained, by a server if one runs; return how many segments of now are left."""
+    holdings.drain()
+    segments = [path for path in holdings.log.rglob(_SEGMENTS) if _size(path)]
     turns = int(patience.drain_s / _LOOK_EVERY_S)
     while (segments := [path for path in segments if path.exists()]) and turns > 0:
         patience.sleep(_LOOK_EVERY_S)
@@ -196,13 +193,12 @@ def _erase_damaged(log: Path, visitor_id: str) -> int:
     What was readable in them is in the lake, what was not is among the dead letters.
     """
     erased = 0
-    for path in log.glob(_DAMAGED):
+    for path in log.rglob(_DAMAGED):
         text = path.read_bytes().decode("utf-8", errors="replace")
         if is_mentioned(visitor_id, text):
             path.unlink(missing_ok=True)
+            force(path.parent)
             erased += 1
-    if erased:
-        force(log)
     return erased
 
 

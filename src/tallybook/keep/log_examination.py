@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +16,19 @@ _PART: Final = "log"
 _LOCKS: Final = Path("/proc/locks")
 
 
-def examine_log(path: Path) -> Iterator[Finding]:
-    """Look at the owner, the identity, every segment, and what was set aside."""
+def examine_logs(path: Path) -> Iterator[Finding]:
+    """Look at a server's log, and at those of its workers in directories below it."""
     if not path.is_dir():
         yield Finding(_PART, "directory", State.OK, "none yet")
         return
+    yield from _examine(path)
+    for lock in sorted(path.glob("*/lock")):
+        for finding in _examine(lock.parent):
+            yield replace(finding, subject=f"{lock.parent.name}, {finding.subject}")
+
+
+def _examine(path: Path) -> Iterator[Finding]:
+    """Look at the owner, the identity, every segment, and what was set aside."""
     owner = owner_of(path)
     held = f"held by process {owner}" if owner is not None else "no server runs"
     yield Finding(_PART, "owner", State.OK, held)

@@ -110,14 +110,14 @@ class Victim(Server):
         lines = httpx.get(self.url + "/metrics", timeout=60).text.splitlines()
         return next((float(line.split()[-1]) for line in lines if line.startswith(name + " ")), 0.0)
 
-    def resident_mib(self) -> float:
-        """Memory of the process, and of those it started, in MiB."""
-        pids = [self.process.pid, *_children(self.process.pid)]
-        return sum(map(_resident_kib, pids)) / 1024
-
     def peak_mib(self) -> float:
         """The most memory that the process ever had, in MiB."""
         return _status_kib(self.process.pid, "VmHWM") / 1024
+
+    def peaks_mib(self) -> float:
+        """The same of the process and of those it started, together."""
+        pids = [self.process.pid, *_children(self.process.pid)]
+        return sum(_status_kib(pid, "VmHWM") for pid in pids) / 1024
 
     def limit(self, kind: int, soft: int) -> None:
         """Set a limit of the running process; its hard limit stays."""
@@ -139,10 +139,6 @@ def _children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task/{pid}/children")
     found = [int(child) for child in tasks.read_text().split()] if tasks.exists() else []
     return [*found, *(below for child in found for below in _children(child))]
-
-
-def _resident_kib(pid: int) -> int:
-    return _status_kib(pid, "VmRSS")
 
 
 def _status_kib(pid: int, name: str) -> int:

@@ -14,13 +14,20 @@ from venv import EnvBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tallybook.deliver.journal_place import VARIABLE
+
 _UNWANTED: Final = ("_proxy", "pythondontwritebytecode", "pythonprofileimporttime")
 _PACKAGES: Final = ("optimizely-sdk", "tallybook", "msgspec", "mmh3", "urllib3", "requests")
 
 
 def clean() -> dict[str, str]:
-    """This process's environment without what would send local requests elsewhere, or slow it."""
-    return {k: v for k, v in os.environ.items() if not k.lower().endswith(_UNWANTED)}
+    """This process's environment without what would send local requests elsewhere, or slow it.
+
+    And without a journal, which the SDKs it is compared with do not have; where one is measured, it
+    is given a directory.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith(_UNWANTED)}
+    return {**kept, VARIABLE: "off"}
 
 
 def described() -> Mapping[str, str]:

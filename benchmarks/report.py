@@ -131,6 +131,7 @@ which goal the median reaches, if any; rows without a goal are for information.
 - Calls on the caller's thread are timed by that thread's CPU time, garbage collection included. No
   background work runs beside them: the official event processor is not started and its queue is
   unbounded; Tallybook's batches are larger and wait longer than the round lasts.
+- Tallybook's journal is off, since no other SDK has one, but where "in a file" is said.
 - Each event has a dictionary of tags of its own; six attributes are the user context's. Where it
   says "each event a new user", the user context is made for the event and paid for by it.
 - CPU per event and events per second are of one process that tracks as fast as its SDK takes

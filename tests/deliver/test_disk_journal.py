@@ -721,5 +721,9 @@ def test_nothing_is_adopted_by_who_sends_nowhere_yet(directory: Path) -> None:
     assert outbox.stats().adopted == 0
     heir = Outbox(DeliverySettings(), KeepAliveHttp(10), place=place_at(directory))
     heir.aim(ENVELOPE.url)
+    time.sleep(0.2)
+    assert heir.stats().adopted == 0, "nobody can write it yet"
+    heir.write_with(nothing_to_write)
+    heir.aim(ENVELOPE.url)
     assert eventually(lambda: heir.stats().adopted == 1)
     assert heir.close(0) == 1

@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tallybook.deliver.answer import Http, Meaning, Reply, backoff_s, meaning
-from tallybook.deliver.journal import Batch, Journal, Write
+from tallybook.deliver.journal import Batch, Item, Journal, Write
 from tallybook.deliver.process import importing
 from tallybook.deliver.quiet_log import QuietLog, without_login
 from tallybook.deliver.settings import DeliverySettings, Surroundings
@@ -55,7 +55,7 @@ class Courier:
         self._tally = tally
         self._log = QuietLog(surroundings.monotonic, logger=surroundings.logger)
         self.announce: Announce | None = None
-        self.write: Write = lambda drafts: [b""] * len(drafts)
+        self.write: Write | None = None
         self.reset(lock)
 
     def reset(self, lock: threading.RLock) -> None:
@@ -122,7 +122,7 @@ class Courier:
             self._due_at = None
         if taken is not None:
             # Not under the lock: what is wrong with an event is logged, by whatever handler.
-            self._hold(taken.written(self.write))
+            self._hold(taken.written(self.write or _unwritten))
         return 0.0
 
     def _hold(self, batch: Batch) -> None:
@@ -229,6 +229,10 @@ _ADVICE: Final = {
     401: "Events are kept but the server asks for a token, check its settings and yours",
     403: "Events are kept but the server forbids them, check its settings and your token",
 }
+
+
+def _unwritten(drafts: Sequence[Item]) -> Sequence[bytes]:
+    return [b""] * len(drafts)  # of which there are none where nobody writes them
 
 
 def _reason(reply: Reply) -> str:

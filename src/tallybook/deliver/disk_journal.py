@@ -141,7 +141,7 @@ class DiskJournal(MemoryJournal):
             pages.popleft()
             page.remove()
 
-    def tend(self, write: Write) -> float | None:
+    def tend(self, write: Write | None) -> float | None:
         """Sync, have the next page ready, and adopt what dead processes left."""
         now = self._monotonic()
         if now >= self._sync_at:
@@ -149,7 +149,7 @@ class DiskJournal(MemoryJournal):
             self._sync_at = now + self._settings.journal_sync_s
         self._prepare_next()
         if now >= self._look_at:
-            if self._adopt(write):
+            if write is not None and self._adopt(write):
                 return 0.0
             self._look_at = now + LOOK_S
         is_dirty = any(page.end != self._synced.get(page) for page in list(self._pages))

@@ -172,8 +172,11 @@ class Journal(Protocol):
         """What it counts beside its holdings, by the names of :class:`DeliveryStats`."""
         ...
 
-    def tend(self, write: Write) -> float | None:
-        """Do what is due, on the worker; in how many seconds to call again, ``None`` for never."""
+    def tend(self, write: Write | None) -> float | None:
+        """Do what is due, on the worker; in how many seconds to call again, ``None`` for never.
+
+        What others left is adopted only by who can ``write`` it.
+        """
         ...
 
     def seal(self) -> None:

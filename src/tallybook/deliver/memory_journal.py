@@ -103,7 +103,7 @@ class MemoryJournal:
         """Nothing more."""
         return {}
 
-    def tend(self, write: Write) -> float | None:  # noqa: ARG002 - for journals that need it
+    def tend(self, write: Write | None) -> float | None:  # noqa: ARG002 - for journals that need it
         """Nothing is ever due."""
         return None
 

@@ -91,7 +91,10 @@ class Outbox:
         self._courier.announce = announce
 
     def write_with(self, write: Write) -> None:
-        """Have drafts written by ``write``, on the worker."""
+        """Have drafts written by ``write``, on the worker: this process's, and those of others.
+
+        Before that, what others have left stays where it is.
+        """
         self._courier.write = write
 
     def aim(self, url: str, *, may_take_long: bool = False) -> None:

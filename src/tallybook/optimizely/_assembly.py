@@ -108,11 +108,12 @@ def calls_of(client: Any, logger: logging.Logger) -> Calls:
     """The calls of a client that can be used."""
     diagnostics = Diagnostics(told_to(client.error_handler), logger)
     source = source_of(client.config_manager, client.sdk_settings.event_url, logger)
+    recorder = recorder_for(cast("Processes", client.event_processor), diagnostics)
     if type(client.config_manager) is StaticConfigManager:  # others may have one wait
         _aim(client.event_processor, source)
     return Calls(
         source,
-        recorder_for(cast("Processes", client.event_processor), diagnostics),
+        recorder,
         client.notification_center,
         Memories(client.user_profile_service, diagnostics),
         diagnostics,

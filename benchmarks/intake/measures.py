@@ -66,7 +66,10 @@ def round_of(effort: Effort, say: Callable[[str], None]) -> Figures:
         ("recovering", _recovered),
     ):
         say(name)
-        with tempfile.TemporaryDirectory(prefix="tallybook-intake-") as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="tallybook-intake-",
+            ignore_cleanup_errors=True,  # the process that drains may not have ended yet
+        ) as folder:
             figures |= part(Path(folder), effort)
     return figures
 

@@ -502,7 +502,7 @@ class Journal(DiskJournal):
         self.now = 0.0
         self.queue: deque[Item] = deque()
         super().__init__(settings, directory, Surroundings(monotonic=lambda: self.now))
-        self.keeper(self.queue)
+        self.leave_at(self.queue)
         self.origin = Origin(ENVELOPE)
         self.aim(ENVELOPE.url)
 

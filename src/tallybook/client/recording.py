@@ -107,7 +107,7 @@ class Recorder:
         if text is None or len(text) + len(origin.author) > SMALL or not self._may_write_later:
             return False
         outbox = self._outbox
-        outbox.keep(Item(origin, text, frame, self._now_ns()))
+        outbox.journal.keep(Item(origin, text, frame, self._now_ns()))
         if len(outbox.drafts) >= outbox.until_due:
             outbox.attend()
         return True

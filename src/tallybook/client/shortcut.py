@@ -41,7 +41,7 @@ def shortcut(  # noqa: C901 - a call for any part of it would lengthen every con
     revision, origin = written.revision, written.origin
     frames = revision.conversion_frames
     listeners = notifications.listeners_of(NotificationType.TRACK)
-    drafts, keep = outbox.drafts, outbox.keep
+    drafts, journal = outbox.drafts, outbox.journal
     plain, encode, most, item = PLAIN, encode_plain, SMALL, Item
 
     def track(event_key: str, event_tags: object) -> bool:  # noqa: C901 - see above
@@ -62,7 +62,7 @@ def shortcut(  # noqa: C901 - a call for any part of it would lengthen every con
             return False
         if len(tags) > most:
             return False
-        keep(item(origin, tags, frame, now_ns()))
+        journal.keep(item(origin, tags, frame, now_ns()))
         if len(drafts) >= outbox.until_due:  # looked at last, so that no draft is overlooked
             outbox.attend()
         return True

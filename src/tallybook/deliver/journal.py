@@ -120,8 +120,16 @@ class Holdings(Struct, frozen=True):
 class Journal(Protocol):
     """What keeps events between ``append`` and ``acknowledge``."""
 
-    def keeper(self, drafts: deque[Item]) -> Callable[[Item], object]:
-        """What makes an item safe and puts it among the drafts, in the same order."""
+    @property
+    def keep(self) -> Callable[[Item], object]:
+        """What makes an item safe and puts it among the drafts, in the same order.
+
+        It may be called from any thread, and another may take its place with any call.
+        """
+        ...
+
+    def leave_at(self, drafts: deque[Item]) -> None:
+        """Say what the drafts are."""
         ...
 
     def append(self, item: Item) -> int:

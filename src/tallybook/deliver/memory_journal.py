@@ -16,11 +16,12 @@ class MemoryJournal:
         self._max_events = settings.max_waiting_events
         self._max_bytes = settings.max_waiting_bytes
         self._bytes = 0
+        self.keep: Callable[[Item], object] = _lose
         self.abandon()
 
-    def keeper(self, drafts: deque[Item]) -> Callable[[Item], object]:
-        """Put an item among the drafts, and no more."""
-        return drafts.append
+    def leave_at(self, drafts: deque[Item]) -> None:
+        """Have items put among the drafts, and no more."""
+        self.keep = drafts.append
 
     def append(self, item: Item) -> int:
         """Keep an item while both bounds allow it."""
@@ -119,6 +120,10 @@ class MemoryJournal:
         self._events = 0
         self._bytes = 0
         self._next = 0
+
+
+def _lose(_item: Item) -> None:
+    raise LookupError("nobody said where items are to be left")
 
 
 def _fitting(items: Sequence[Item], sizes: Sequence[int], most: int) -> int:

@@ -41,9 +41,9 @@ _FAULT_WAIT_S: Final = 1.0  # after a fault of our own, so that it cannot spin
 class Outbox:
     """Events on their way out. Every method may be called from any thread.
 
-    Small items may be handed in without a lock: to ``keep``, which puts them among the ``drafts``,
-    and whoever then finds at least ``until_due`` there (looked at last, so that none is overlooked)
-    calls :meth:`attend`.
+    Small items may be handed in without the lock: to the journal's ``keep``, which puts them
+    among the ``drafts``, and whoever then finds at least ``until_due`` there (looked at last, so
+    that none is overlooked) calls :meth:`attend`.
     """
 
     def __init__(
@@ -58,18 +58,21 @@ class Outbox:
         self._surroundings = surroundings or Surroundings()
         self._http = http
         self._place = place
-        self._journal: Journal = MemoryJournal(settings)
         self._batch_size = settings.batch_size
         self._max_item_bytes = settings.max_batch_bytes
         self.tally = Tally()
         self.log = QuietLog(self._surroundings.monotonic, logger=self._surroundings.logger)
         self.drafts: deque[Item] = deque()
-        self.keep = self._journal.keeper(self.drafts) if place is None else self._keep_first
-        self.identity = self._journal.identity
+        memory = MemoryJournal(settings)
+        memory.leave_at(self.drafts)
+        if place is not None:
+            memory.keep = self._keep_first
+        self.journal: Journal = memory
+        self.identity = self.journal.identity
         self._origin: Origin | None = None
         self._lock = threading.RLock()
         self._courier = Courier(
-            self._journal, self._lock, http, settings, self._surroundings, self.tally
+            self.journal, self._lock, http, settings, self._surroundings, self.tally
         )
         self._begin()
         tell_of_forks(self)
@@ -110,7 +113,7 @@ class Outbox:
             if not ((place.directory or may_take_long) and place.has_pages()):
                 return
             self._open()
-        if self._journal.aim(url):
+        if self.journal.aim(url):
             self._call_worker()
 
     def append(self, envelope: Envelope, item: bytes) -> None:
@@ -124,7 +127,7 @@ class Outbox:
         origin = self._origin
         if origin is None or origin.envelope is not envelope:
             origin = self._origin = Origin(envelope)
-        self.keep(Item(origin, item))
+        self.journal.keep(Item(origin, item))
         if size > _LARGE or len(self.drafts) >= self.until_due:
             self.attend(is_large=size > _LARGE)
 
@@ -183,17 +186,17 @@ class Outbox:
         if self._worker.join(deadline - time.monotonic()):
             self._courier.empty_hands()
         if not self._worker.is_alive:
-            self._journal.release()
+            self.journal.release()
         return self.stats().waiting_events
 
     def retire(self) -> None:
         """Refuse further events and let the worker end by itself once everything is delivered."""
         with self._lock:
-            self._journal.seal()
+            self.journal.seal()
             self.until_due = 1  # before taking in: whoever comes later takes in by themselves
             self._take_in()
             self._is_closed = True
-            if self._journal.holdings().events or self._worker.is_alive:
+            if self.journal.holdings().events or self._worker.is_alive:
                 self._courier.stop_resting()
                 self._hurry()
 
@@ -201,7 +204,7 @@ class Outbox:
         """What became of the events so far."""
         with self._lock:
             self._take_in()
-            holdings = self._journal.holdings()
+            holdings = self.journal.holdings()
             return DeliveryStats(
                 accepted=self._accepted(),
                 delivered=self._courier.delivered,
@@ -213,14 +216,14 @@ class Outbox:
                 oldest_waiting_s=self._ages.oldest_s(
                     self._courier.settled, self._surroundings.monotonic()
                 ),
-                **self._journal.counts(),
+                **self.journal.counts(),
             )
 
     def begin_in_child(self) -> None:
         """Forget what is the parent's: locks, events, counts, connections."""
         self._lock = threading.RLock()
         self.tally.reset()
-        self._journal.abandon()
+        self.journal.abandon()
         self._http.abandon()
         self._courier.reset(self._lock)
         was_closed = self._is_closed
@@ -239,7 +242,7 @@ class Outbox:
     def _keep_first(self, item: Item) -> None:
         """Keep an item, and see first where."""
         self._open()
-        self.keep(item)
+        self.journal.keep(item)
 
     def _open(self) -> None:
         with self._lock:
@@ -247,10 +250,10 @@ class Outbox:
             if place is None:
                 return
             if not self._is_closed:
-                self._journal = place.open(self._settings, self._surroundings)
-            self._courier.journal = self._journal
-            self.identity = self._journal.identity
-            self.keep = self._journal.keeper(self.drafts)
+                self.journal = place.open(self._settings, self._surroundings)
+            self._courier.journal = self.journal
+            self.identity = self.journal.identity
+            self.journal.leave_at(self.drafts)
 
     def _take_in(self, most: int = sys.maxsize) -> None:
         """Take in the drafts, or the oldest of them, under the lock."""
@@ -258,7 +261,7 @@ class Outbox:
         taken = [drafts.popleft() for _ in range(min(len(drafts), most))]
         if not taken:
             return
-        refused = len(taken) if self._is_closed else self._journal.extend(taken)
+        refused = len(taken) if self._is_closed else self.journal.extend(taken)
         if refused:
             self._refuse_for_room(refused)
         if refused < len(taken):
@@ -272,7 +275,7 @@ class Outbox:
             return False
         if self._is_called:
             return False
-        kept = self._journal.waiting()
+        kept = self.journal.waiting()
         # Said before looking: of whoever adds a draft meanwhile, one sees the other.
         self.until_due = min(_MANY_DRAFTS, max(1, self._enough - kept))
         if kept < self._enough and len(self.drafts) < self.until_due:
@@ -284,13 +287,13 @@ class Outbox:
     def _may_sleep(self, wait_s: float | None) -> bool:
         """Say what is enough to wake the worker; false when it is there already."""
         with self._lock:
-            is_full = self._journal.waiting() >= self._batch_size  # and waits for something else
+            is_full = self.journal.waiting() >= self._batch_size  # and waits for something else
             self._enough = 1 if wait_s is None else _NEVER if is_full else self._batch_size
             self._is_called = False
             return not self._is_due()
 
     def _accepted(self) -> int:
-        return self._courier.settled + self._journal.holdings().events
+        return self._courier.settled + self.journal.holdings().events
 
     def _is_settled(self, target: int) -> bool:
         return self._courier.settled >= target or self._is_stopping
@@ -306,7 +309,7 @@ class Outbox:
             logging.WARNING,
             Refusal.QUEUE_FULL,
             "%d events wait already, further ones are refused until the server takes some",
-            self._journal.holdings().events,
+            self.journal.holdings().events,
         )
 
     def _hurry(self) -> None:
@@ -327,7 +330,7 @@ class Outbox:
             worker.look()
             with self._lock:
                 self._take_in()
-            due_s = self._guarded(lambda: self._journal.tend(courier.write))
+            due_s = self._guarded(lambda: self.journal.tend(courier.write))
             wait_s = self._guarded(courier.step)
             self._tell_progress()
             if wait_s is None and self._is_closed:
@@ -337,7 +340,7 @@ class Outbox:
             if nap_s != 0 and self._may_sleep(wait_s):
                 worker.sleep(nap_s)
         if worker is self._worker:
-            self._journal.release()
+            self.journal.release()
         end_thread()
 
     def _drain_here(self, deadline: float) -> None:
@@ -363,6 +366,6 @@ class Outbox:
 
     def _tell_progress(self) -> None:
         with self._lock:
-            if not self._journal.holdings().events:
+            if not self.journal.holdings().events:
                 self._courier.hurry = False
             self._progress.notify_all()
